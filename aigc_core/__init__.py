@@ -1,0 +1,1 @@
+"""Batch generation of content you can publish."""

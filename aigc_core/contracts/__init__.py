@@ -1,0 +1,1 @@
+"""What outside text may say: recipes and data contracts, read strictly."""

@@ -1,0 +1,264 @@
+"""A content line's `recipe.yaml`: how its texts are made. Thresholds on texts stand in the output contract."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from jinja2 import StrictUndefined, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from aigc_core.contracts.positions import line_of, load_yaml
+from aigc_core.errors import RecipeInvalid
+from aigc_core.ids import fingerprint
+from aigc_core.records import Sampling
+
+Locale = Annotated[str, Field(pattern=r"^[a-z]{2}(-[A-Z][A-Za-z]+)?$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)  # noqa: S701 -- prompts are plain text, not HTML
+
+
+class Strict(BaseModel):
+    """Unknown fields are refused; values do not change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Attribute(Strict):
+    """One attribute shown to the model."""
+
+    column: str
+    """Catalogue contract column it comes from."""
+    label: dict[Locale, str] = {}
+    """What the prompt calls it, per locale; the attribute's own name where a locale is missing."""
+    unit: str = ""
+    """Appended to numbers, e.g. `ml`."""
+    required: bool = False
+    """A request without it ends as `no_data`: it is never invented."""
+
+
+class Columns(Strict):
+    """From the source's columns to the contract's: contract column -> source column."""
+
+    catalogue: dict[str, str] = {}
+    """Contract columns not named here are looked up under their own name."""
+    corpus: dict[str, str] = {}
+    text: dict[Locale, str] = {}
+    """Locale -> source column of the corpus that holds the reference text."""
+    attribute_pairs: str | None = None
+    """Source column holding a list of [name, value] pairs; repeated names keep every value."""
+
+
+class Starter(Strict):
+    """The built-in small Llama-architecture model, made from scratch from the corpus: for demos and tests."""
+
+    vocabulary: int = Field(4096, ge=300, le=64_000)
+    hidden: int = Field(256, ge=32, le=2048)
+    layers: int = Field(4, ge=1, le=48)
+    heads: int = Field(4, ge=1, le=32)
+    context: int = Field(512, ge=64, le=8192)
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "Starter":
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
+        return self
+
+
+class Training(Strict):
+    """How the base model is tuned. Stops at whichever of epochs, tokens and minutes comes first."""
+
+    epochs: float = Field(3.0, gt=0)
+    max_tokens: int = Field(3_000_000, gt=0)
+    """Training tokens seen, prompts included. Fixes the number of optimiser steps, and so the weights."""
+    batch_size: int = Field(32, ge=1)
+    """Pairs per optimiser step."""
+    learning_rate: float = Field(2e-3, gt=0)
+    warmup_share: Share = 0.03
+    weight_decay: float = Field(0.05, ge=0)
+    max_length: int = Field(256, ge=16)
+    """Tokens of prompt and text together; longer pairs are cut at the end."""
+    held_out_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Share of product groups never trained on; fixed by a hash of the group."""
+    evaluations: int = Field(4, ge=1)
+    """How often the held-out loss is measured; the best checkpoint wins."""
+    held_out_pairs: int = Field(500, ge=1)
+    """At most so many held-out pairs are scored at each evaluation."""
+    seed: int = 0
+
+
+class Model(Strict):
+    """What writes the texts."""
+
+    base: str = "starter"
+    """`starter`, a local folder, or a hub id."""
+    starter: Starter = Starter()
+    training: Training = Training()
+
+
+class Sampled(Strict):
+    """Decoding; see `records.Sampling`."""
+
+    temperature: float = Field(0.7, ge=0, le=2)
+    top_p: float = Field(0.95, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    max_new_tokens: int = Field(160, ge=1, le=4096)
+    repetition_window: int = Field(0, ge=0, le=64)
+
+
+class Generation(Strict):
+    """How a night's texts are made."""
+
+    engine: Literal["hf", "template"] = "hf"
+    sampling: Sampled = Sampled()
+    attempts: int = Field(3, ge=1, le=10)
+    slots: int = Field(128, ge=1, le=4096)
+    """Requests generated side by side."""
+    shard_rows: int = Field(2000, ge=1, le=2000)
+    regenerate_on: frozenset[Literal["attributes", "prompt", "model", "sampling"]] = frozenset({"attributes", "prompt"})
+    """Changes that make a published text be written again."""
+    template: dict[Locale, str] = {}
+    """Sandboxed Jinja for the template engine, per locale."""
+
+
+class Publish(Strict):
+    """When a batch may go out."""
+
+    max_reject_share: Share = 0.05
+    """Gate H-2: the run is blocked when more of the generated rows than this are not publishable."""
+
+
+class Label(Strict):
+    """The AI-content label every published row carries (TRUST section 1)."""
+
+    producer: str = Field("001191110000000000000000001", pattern=r"^[\x21\x23-\x5B\x5D-\x7E]+$")
+    """`ContentProducer`: provider code; no spaces, quotes or Chinese (GB 45438-2025 Annex E j)."""
+    explicit: dict[Locale, str] = {"en": "(AI-generated content)", "zh": "（本内容由人工智能生成）"}
+
+    @field_validator("explicit")
+    @classmethod
+    def _names_both_elements(cls, value: dict[str, str]) -> dict[str, str]:
+        for locale, mark in value.items():
+            has_ai = "AI" in mark or "人工智能" in mark
+            if not (has_ai and any(word in mark for word in ("generated", "生成", "合成"))):
+                raise ValueError(f"label for {locale} must name AI and generation (GB 45438 5.1), came {mark!r}")
+        return value
+
+
+class Prices(Strict):
+    """What a night is charged with."""
+
+    currency: str = "USD"
+    device_hour: float = Field(0.10, ge=0)
+    """Price of one hour of the machine that trains and generates."""
+    human_text: float = Field(5.0, ge=0)
+    """What one text by a person costs: the baseline."""
+
+
+class Schedule(Strict):
+    """When the line runs by itself."""
+
+    cron: str = "0 2 * * *"
+    timezone: str = "UTC"
+
+
+class Recipe(Strict):
+    """The whole of `recipe.yaml`."""
+
+    line: str = Field(pattern=r"^[a-z][a-z0-9_]{1,47}$")
+    title: str
+    locales: tuple[Locale, ...] = Field(min_length=1)
+    source: str | None = None
+    """Catalogue used when none is named, relative to the line's folder."""
+    corpus: str | None = None
+    """Training pairs used when none are named, relative to the line's folder."""
+    columns: Columns = Columns()
+    attributes: dict[str, Attribute] = {}
+    """Attribute name -> where it comes from, in prompt order. Empty when `columns.attribute_pairs` is used."""
+    prompt: str
+    """Sandboxed Jinja over `attributes` (list of name, label, value, values), `locale`, `item_id`."""
+    product_group: str = "item_id"
+    """Catalogue contract column whose values are never split between training and held-out."""
+    variant_group: str | None = None
+    """Catalogue contract column; items equal in it may share a text."""
+    category: str | None = None
+    """Catalogue contract column for reports."""
+    seller: str | None = None
+    """Catalogue contract column kept as `seller_id`."""
+    model: Model = Model()
+    generation: Generation = Generation()
+    checks: dict[str, dict[str, object]] = {}
+    """Check id -> its parameters. Checks not named run with their defaults."""
+    publish: Publish = Publish()
+    label: Label = Label()
+    prices: Prices = Prices()
+    schedule: Schedule = Schedule()
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt_parses(cls, value: str) -> str:
+        try:
+            ENVIRONMENT.parse(value)
+        except TemplateSyntaxError as error:
+            raise ValueError(f"prompt line {error.lineno}: {error.message}") from error
+        return value
+
+    @model_validator(mode="after")
+    def _shows_something(self) -> "Recipe":
+        if not self.attributes and not self.columns.attribute_pairs:
+            raise ValueError("either `attributes` or `columns.attribute_pairs` must say what the model is shown")
+        return self
+
+    @property
+    def sampling(self) -> Sampling:
+        """Decoding as the record the engines take."""
+        return Sampling(**self.generation.sampling.model_dump())
+
+    @property
+    def prompt_digest(self) -> str:
+        """Of everything that shapes a prompt apart from the item's own values."""
+        return fingerprint([self.prompt, {name: a.model_dump() for name, a in self.attributes.items()}])
+
+    @property
+    def checks_digest(self) -> str:
+        """Of the check parameters."""
+        return fingerprint(self.checks)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check one recipe file.
+
+    Raises:
+        RecipeInvalid: not YAML, unknown or wrong field; the message names line, field and what is valid.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeInvalid(f"{path} cannot be read: {error}.", "A recipe is a UTF-8 YAML file.") from error
+    try:
+        document = load_yaml(text)
+    except yaml.YAMLError as error:
+        raise RecipeInvalid(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(document, Mapping):
+        raise RecipeInvalid(f"{path} holds {type(document).__name__}, not a mapping.")
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        first = "; ".join(
+            f"line {line_of(text, item['loc'])}, {'.'.join(map(str, item['loc'])) or 'recipe'}: {item['msg']}"
+            for item in error.errors()[:10]
+        )
+        raise RecipeInvalid(f"{path} does not hold: {first}.", remedy="`aigc lines` shows lines that hold.") from error
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """Render a line's template in the sandbox.
+
+    Raises:
+        RecipeInvalid: the template reaches for something it may not or that is not there.
+    """
+    try:
+        return ENVIRONMENT.from_string(template).render(values).strip()
+    except (SecurityError, TypeError, ValueError, TemplateSyntaxError) as error:
+        raise RecipeInvalid(f"The template cannot be rendered: {error}.") from error

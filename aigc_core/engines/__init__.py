@@ -1,0 +1,1 @@
+"""What writes and scores texts, behind small protocols."""

@@ -1,0 +1,295 @@
+"""The records that cross stages: frozen, small, JSON-able. Rows stay in the Parquet files that a record names.
+
+All paths are strings relative to nothing: absolute paths or URIs inside the lake.
+"""
+
+from dataclasses import dataclass, field
+
+from aigc_core.errors import AuditBlocked
+
+TERMINAL_STATES = (
+    "published",
+    "rejected",
+    "quarantined",
+    "duplicate",
+    "unchanged",
+    "no_data",
+    "withheld",
+    "failed",
+    "carried_over",
+)
+"""Every request ends in exactly one of these (see the README's words)."""
+
+Counts = dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What a contract did to the rows that came to one door: rows = accepted + quarantined + repeated."""
+
+    name: str
+    """`catalogue` or `corpus`."""
+    source: str
+    """The file as the user named it."""
+    rows: int
+    accepted: int
+    quarantined: int
+    repeated: int = 0
+    """Rows equal to an accepted one (same id, same content): counted, kept once."""
+    reasons: Counts = field(default_factory=dict)
+    """Quarantine reason -> rows; the values add up to `quarantined`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusVersion:
+    """Validated training pairs: one version of the line's corpus table."""
+
+    line: str
+    table: str
+    """URI of the Delta table."""
+    version: int
+    fingerprint: str
+    """Depends on the pairs, the split and nothing else."""
+    pairs: int
+    training_pairs: int
+    held_out_pairs: int
+    door: Door
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueSnapshot:
+    """The items that want text tonight, validated and pinned in the run's folder."""
+
+    line: str
+    path: str
+    """One Parquet file, rows in source order."""
+    fingerprint: str
+    items: int
+    door: Door
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """One model a run can generate with, content-addressed."""
+
+    line: str
+    digest: str
+    """Fingerprint of the weights, tokenizer and configuration; `template-<n>` for the template engine."""
+    engine: str
+    path: str
+    """Folder with safetensors and tokenizer; empty for the template engine."""
+    base: str
+    """What it was tuned from: `starter`, a local path or a hub id; `template` for the template engine."""
+    corpus_fingerprint: str = ""
+    parameters: int = 0
+    training_tokens: int = 0
+    training_seconds: float = 0.0
+    held_out_loss: float | None = None
+    """Mean cross-entropy in nats per completion token on held-out groups."""
+    loss_curve: tuple[tuple[int, float, float | None], ...] = ()
+    """(step, training loss, held-out loss or None) in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the next token is chosen. Temperature 0 is greedy; top_p 1 and top_k 0 cut nothing."""
+
+    temperature: float = 0.7
+    top_p: float = 0.95
+    top_k: int = 0
+    max_new_tokens: int = 160
+    repetition_window: int = 0
+    """0 switches it off: otherwise a text whose last `n` tokens repeat thrice in a row is cut as a loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSet:
+    """One immutable Parquet file of requests, one row an item and locale."""
+
+    run_id: str
+    path: str
+    fingerprint: str
+    requests: int
+    to_generate: int
+    reasons: Counts
+    """Why each request is or is not generated -> rows; adds up to `requests`."""
+    states: Counts
+    """Terminal states already known without generating (`unchanged`, `no_data`, `withheld`) -> rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """Up to 2,000 requests generated together in one attempt."""
+
+    run_id: str
+    attempt: int
+    """From 1."""
+    number: int
+    """From 0, within the attempt."""
+    of: int
+    """Shards in the attempt."""
+    path: str
+    fingerprint: str
+    """Depends on the requests and the attempt only."""
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The texts of one shard: an immutable Parquet file whose bytes hash to `sha256`."""
+
+    run_id: str
+    attempt: int
+    number: int
+    path: str
+    sha256: str
+    rows: int
+    failed: int
+    """Rows the engine could not make a text for; they stand in the file with their error."""
+    prompt_tokens: int
+    tokens: int
+    """Generated tokens, stop tokens left out."""
+    seconds: float
+    reused: bool = False
+    """The file was already there and its hash held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """What the row checks said of one part: a Parquet file, one row a text."""
+
+    run_id: str
+    attempt: int
+    number: int
+    path: str
+    sha256: str
+    rows: int
+    accepted: int
+    findings: Counts
+    """check id -> rows with at least one finding."""
+    errors: int
+    """Rows for which a check crashed, was short or returned NaN; never accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """All texts of one run, one row a generated request, sealed: no reader of published data sees it."""
+
+    run_id: str
+    paths: tuple[str, ...]
+    sha256s: tuple[str, ...]
+    content_hash: str
+    """Over the files' hashes in order: what the audit saw and the publisher must find again."""
+    rows: int
+    requests: RequestSet
+    attempts: Counts
+    """attempt number -> texts generated in it."""
+    tokens: int
+    prompt_tokens: int
+    generation_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One rule over the run and what came of it."""
+
+    gate_id: str
+    level: str
+    """`block` or `warn`."""
+    measure: str
+    value: float | None
+    """None when the measure could not be taken; such a gate has not passed."""
+    rule: str
+    """As text, e.g. `<= 0.05`."""
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassedAudit:
+    """Leave to publish exactly these bytes. Only `AuditReport.require_passed` makes one."""
+
+    run_id: str
+    content_hash: str
+    decisions_sha256: str
+    contract_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditReport:
+    """One decision per row (a Parquet file) and one for the run (the gates)."""
+
+    run_id: str
+    content_hash: str
+    contract_digest: str
+    decisions: str
+    """Path of the Parquet file with one terminal state and reason a row."""
+    decisions_sha256: str
+    states: Counts
+    """`published` here means: would be published."""
+    reasons: Counts
+    gates: tuple[Gate, ...]
+    canaries: int
+    canaries_missed: tuple[str, ...]
+
+    @property
+    def blocked_by(self) -> tuple[Gate, ...]:
+        """The gates that hold the run back."""
+        return tuple(gate for gate in self.gates if gate.level == "block" and not gate.passed)
+
+    def require_passed(self) -> PassedAudit:
+        """Leave to publish, or `AuditBlocked` naming every gate that refused."""
+        if self.blocked_by or not self.gates:
+            refusals = "; ".join(
+                f"{gate.gate_id} {gate.measure} = {gate.value} (must be {gate.rule})" for gate in self.blocked_by
+            )
+            raise AuditBlocked(
+                f"The audit blocked run {self.run_id}: {refusals or 'no gate was evaluated'}.",
+                "Nothing was published; the published table is as it was.",
+                f"Look at the run's report, or run `aigc show {self.run_id}`.",
+            )
+        return PassedAudit(
+            run_id=self.run_id,
+            content_hash=self.content_hash,
+            decisions_sha256=self.decisions_sha256,
+            contract_digest=self.contract_digest,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """One publication: one commit of the published table."""
+
+    run_id: str
+    table: str
+    version: int | None
+    """The table's version after the commit; None when nothing had to be published."""
+    published: int
+    repeated: bool = False
+    """The commit was found already done by an earlier, interrupted try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One finished run, as `aigc nightly --json` prints it and `aigc runs` lists it."""
+
+    line: str
+    run_id: str
+    date: str
+    edition: int | None
+    requests: int
+    states: Counts
+    reasons: Counts
+    attempts: Counts
+    tokens: int
+    tokens_per_second: float
+    seconds: dict[str, float]
+    cost: dict[str, float | str]
+    model: dict[str, object]
+    lake: str
+    report: str
+    doors: tuple[Door, ...]
+    findings: Counts
+    gates: tuple[Gate, ...]
+    seen: dict[str, Counts]
+    """`seen` and `unseen` product groups -> terminal state -> rows."""
+    blocked: bool = False
