@@ -9,6 +9,7 @@ AigcError                 exit 1  anything unexpected
 │   ├── ModelInvalid              a model that cannot be found, loaded or trusted
 │   ├── LakeUnusable              the lake cannot be read or written
 │   ├── QueryRefused              a query that is not one read-only SELECT, or that failed
+│   ├── RunBusy                   another process works on the same run
 │   └── MissingExtra              an optional package is needed
 ├── AuditBlocked          exit 4  the gates of the contract refused the run
 ├── ConservationBroken            rows went missing or were counted twice
@@ -68,6 +69,10 @@ class QueryRefused(UserError):
     """A query that is not one read-only SELECT, or that failed."""
 
 
+class RunBusy(UserError):
+    """Another process of this host works on the same run."""
+
+
 class MissingExtra(UserError):
     """An optional package is needed; the remedy is its pip line."""
 
@@ -76,6 +81,11 @@ class AuditBlocked(AigcError):
     """The gates of the output contract refused the run; nothing was published."""
 
     exit_code = 4
+
+    def __init__(self, came: str, valid: str = "", remedy: str = "", run_id: str = "") -> None:
+        super().__init__(came, valid, remedy)
+        self.args = (came, valid, remedy, run_id)
+        self.run_id = run_id
 
 
 class ConservationBroken(AigcError):

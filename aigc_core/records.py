@@ -150,8 +150,8 @@ class Part:
     tokens: int
     """Generated tokens, stop tokens left out."""
     seconds: float
-    reused: bool = False
-    """The file was already there and its hash held."""
+    finished_at: str
+    """When the texts were written: UTC, ISO 8601; becomes the rows' `generated_at`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,12 +240,14 @@ class AuditReport:
         """Leave to publish, or `AuditBlocked` naming every gate that refused."""
         if self.blocked_by or not self.gates:
             refusals = "; ".join(
-                f"{gate.gate_id} {gate.measure} = {gate.value} (must be {gate.rule})" for gate in self.blocked_by
+                f"{gate.gate_id} {gate.measure} = {gate.value} (must be {gate.rule})"
+                for gate in self.blocked_by
             )
             raise AuditBlocked(
                 f"The audit blocked run {self.run_id}: {refusals or 'no gate was evaluated'}.",
                 "Nothing was published; the published table is as it was.",
                 f"Look at the run's report, or run `aigc show {self.run_id}`.",
+                self.run_id,
             )
         return PassedAudit(
             run_id=self.run_id,
@@ -279,7 +281,12 @@ class RunSummary:
     requests: int
     states: Counts
     reasons: Counts
+    """Why requests ended otherwise than published -> requests; and `catalogue ...`, `corpus ...`: why rows were refused
+    at a door -> rows."""
+    planned: Counts
+    """Why each request was or was not generated -> requests; adds up to `requests`."""
     attempts: Counts
+    """Attempt -> texts generated in it."""
     tokens: int
     tokens_per_second: float
     seconds: dict[str, float]
@@ -293,3 +300,45 @@ class RunSummary:
     seen: dict[str, Counts]
     """`seen` and `unseen` product groups -> terminal state -> rows."""
     blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What was asked of a night, as it was asked; None means the recipe's or the usual."""
+
+    line: str
+    lake: str | None = None
+    source: str | None = None
+    corpus: str | None = None
+    date: str | None = None
+    """Logical date, ISO 8601; today in UTC when None."""
+    limit: int | None = None
+    engine: str | None = None
+    model: str | None = None
+    retrain: bool = False
+    retry_rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """One run, pinned: what every step of it works with. Written to `run.json` before anything is made."""
+
+    run_id: str
+    run_key: str
+    lake: str
+    line: str
+    line_digest: str
+    date: str
+    source: str
+    corpus: str | None
+    limit: int | None
+    engine: str
+    model: str | None
+    retrain: bool
+    retry_rejected: bool
+    asked: str
+    """Fingerprint of order, sources and line: equal for the same command."""
+    corpus_asked: bool
+    """Whether the corpus was named in the order: then it is taken in even when nothing is trained."""
+    started_at: str
+    attempts: int

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 import pyarrow as pa
+
+from aigc_core.contracts.recipe import Strict
+from aigc_core.ids import fingerprint
 
 Severity = Literal["block", "quarantine", "warn"]
 RANK: dict[str, int] = {"block": 2, "quarantine": 1, "warn": 0}
@@ -75,6 +78,35 @@ class RowCheck(Protocol):
         """Fingerprint of the parameters in force."""
         ...
 
+    @property
+    def score_columns(self) -> tuple[str, ...]:
+        """Names of the score columns every result carries."""
+        ...
+
     def __call__(self, batch: pa.RecordBatch) -> CheckResult:
         """Judge the rows; no state is kept between calls, so order and batch size never change a verdict."""
         ...
+
+
+class NoParameters(Strict):
+    """Of a check that has none."""
+
+
+P_co = TypeVar("P_co", bound=Strict, covariant=True)
+
+
+class ParameterCheck(Generic[P_co]):
+    """What all row checks have in common: an id, a version and parameters read from the recipe."""
+
+    check_id: str
+    version: str
+    score_columns: tuple[str, ...] = ()
+
+    def __init__(self, parameters: P_co) -> None:
+        self._parameters = parameters
+        self.params_digest = fingerprint(parameters.model_dump(mode="json"))
+
+    @property
+    def parameters(self) -> P_co:
+        """The parameters in force."""
+        return self._parameters

@@ -1,16 +1,66 @@
 """YAML with positions: so that an error can name the line a person must change."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import yaml
 
+Step = str | int
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loading, with two differences: a key written twice is an error, and dates stay text."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 -- PyYAML's signature
+        """The mapping, or `ConstructorError` naming the line of a repeated key."""
+        seen: set[object] = set()
+        for key, _ in node.value:
+            name = getattr(key, "value", None)
+            if key.tag != "tag:yaml.org,2002:merge" and isinstance(name, str):
+                if name in seen:
+                    raise yaml.constructor.ConstructorError(
+                        "while reading a mapping",
+                        node.start_mark,
+                        f"the key {name!r} stands twice",
+                        key.start_mark,
+                    )
+                seen.add(name)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A spot in a YAML file; as text it reads `corpus.odcs.yaml line 12, schema.0.name`."""
+
+    file: str
+    text: str
+    steps: tuple[Step, ...] = ()
+
+    def at(self, *steps: Step) -> "Place":
+        """The spot so many steps further in."""
+        return replace(self, steps=(*self.steps, *steps))
+
+    def __str__(self) -> str:
+        dotted = ".".join(map(str, self.steps))
+        return f"{self.file} line {line_of(self.text, self.steps)}" + (f", {dotted}" if dotted else "")
+
 
 def load_yaml(text: str) -> object:
-    """The document as plain values (safe loader)."""
-    return yaml.safe_load(text)
+    """The document as plain values.
+
+    Raises:
+        yaml.YAMLError: not YAML, or one mapping names a key twice.
+    """
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a SafeLoader
 
 
-def line_of(text: str, path: Sequence[str | int]) -> int:
+def line_of(text: str, path: Sequence[Step]) -> int:
     """The 1-based line where the value at `path` stands, or where its nearest existing parent stands."""
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     line = 1
@@ -23,7 +73,7 @@ def line_of(text: str, path: Sequence[str | int]) -> int:
     return line
 
 
-def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+def _child(node: yaml.Node | None, step: Step) -> tuple[yaml.Node, yaml.Node] | None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == str(step):

@@ -1,12 +1,14 @@
 """A content line's `recipe.yaml`: how its texts are made. Thresholds on texts stand in the output contract."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from jinja2 import StrictUndefined, TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from aigc_core.contracts.positions import line_of, load_yaml
@@ -16,7 +18,7 @@ from aigc_core.records import Sampling
 
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2}(-[A-Z][A-Za-z]+)?$")]
 Share = Annotated[float, Field(ge=0, le=1)]
-ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)  # noqa: S701 -- prompts are plain text, not HTML
+ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
 
 
 class Strict(BaseModel):
@@ -177,7 +179,7 @@ class Recipe(Strict):
     attributes: dict[str, Attribute] = {}
     """Attribute name -> where it comes from, in prompt order. Empty when `columns.attribute_pairs` is used."""
     prompt: str
-    """Sandboxed Jinja over `attributes` (list of name, label, value, values), `locale`, `item_id`."""
+    """Sandboxed Jinja over `attributes` (list of name, label, value), `locale`, `item_id`."""
     product_group: str = "item_id"
     """Catalogue contract column whose values are never split between training and held-out."""
     variant_group: str | None = None
@@ -259,6 +261,26 @@ def render(template: str, values: Mapping[str, object]) -> str:
         RecipeInvalid: the template reaches for something it may not or that is not there.
     """
     try:
-        return ENVIRONMENT.from_string(template).render(values).strip()
+        return _compiled(template).render(values).strip()
     except (SecurityError, TypeError, ValueError, TemplateSyntaxError) as error:
         raise RecipeInvalid(f"The template cannot be rendered: {error}.") from error
+
+
+def prompt_for(recipe: Recipe, item_id: str, locale: str, attributes: Sequence[Mapping[str, str]]) -> str:
+    """The line's prompt for one item; training and serving both use this.
+
+    Args:
+        attributes: `name` and `value` of each, in order; names may repeat.
+    """
+    shown = [{**pair, "label": _label(recipe, pair["name"], locale)} for pair in attributes]
+    return render(recipe.prompt, {"attributes": shown, "locale": locale, "item_id": item_id})
+
+
+def _label(recipe: Recipe, name: str, locale: str) -> str:
+    attribute = recipe.attributes.get(name)
+    return attribute.label.get(locale, name) if attribute else name
+
+
+@lru_cache(maxsize=64)
+def _compiled(template: str) -> Template:
+    return ENVIRONMENT.from_string(template)

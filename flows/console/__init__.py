@@ -1,0 +1,1 @@
+"""The command `aigc`: what a person types, sees and is told."""

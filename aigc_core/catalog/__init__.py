@@ -1,0 +1,1 @@
+"""The published shelf: put on it, read from it."""

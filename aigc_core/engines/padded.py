@@ -1,0 +1,77 @@
+"""Generation in left-padded batches through `model.generate`, for any causal language model."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from aigc_core.engines.slots import Row, Stopping, draw
+from aigc_core.records import Sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+MOST_ROWS = 32
+"""Rows of one batch: with more, the short texts wait too long for the longest."""
+
+
+class PaddedDecoder:
+    """Generates rows batch by batch."""
+
+    def __init__(self, model: "PreTrainedModel", slots: int, sampling: Sampling, stopping: Stopping) -> None:
+        """Take any causal language model that `model.generate` serves."""
+        self._model = model
+        self._size = min(slots, MOST_ROWS)
+        self._sampling = sampling
+        self._stopping = stopping
+
+    def run(self, rows: Sequence[Row]) -> Iterator[Row]:
+        """Yield each row once its batch is finished; rows sorted by prompt length waste least."""
+        for start in range(0, len(rows), self._size):
+            batch = rows[start : start + self._size]
+            self._generate(batch)
+            yield from batch
+
+    def _generate(self, batch: Sequence[Row]) -> None:
+        import torch
+        from transformers import GenerationConfig, LogitsProcessorList
+
+        end = min(self._stopping.tokens)
+        longest = max(len(row.prompt) for row in batch)
+        padding = [[0] * (longest - len(row.prompt)) for row in batch]
+        tokens = [pad + row.prompt for pad, row in zip(padding, batch, strict=True)]
+        mask = [pad + [1] * len(row.prompt) for pad, row in zip(padding, batch, strict=True)]
+        # A fresh configuration: the model's own may hold penalties that `Sampling` does not know.
+        config = GenerationConfig(  # type: ignore[no-untyped-call]
+            do_sample=False,
+            max_new_tokens=max(row.limit for row in batch) + 1,
+            eos_token_id=end,
+            pad_token_id=end,
+        )
+        with torch.inference_mode():
+            self._model.generate(  # type: ignore[operator]
+                input_ids=torch.tensor(tokens, device=self._model.device),
+                attention_mask=torch.tensor(mask, device=self._model.device),
+                generation_config=config,
+                logits_processor=LogitsProcessorList([_KeyedChoice(batch, self._sampling, self._stopping, end)]),
+            )
+
+
+class _KeyedChoice:
+    """A logits processor that leaves a row one choice: its keyed draw, or the end token when finished."""
+
+    def __init__(self, rows: Sequence[Row], sampling: Sampling, stopping: Stopping, end: int) -> None:
+        self._rows = rows
+        self._sampling = sampling
+        self._stopping = stopping
+        self._end = end
+
+    def __call__(self, input_ids: "Tensor", scores: "Tensor") -> "Tensor":
+        import torch
+
+        tokens, logprobs = draw(scores, self._rows, self._sampling)
+        chosen = [
+            self._end if row.finish is not None or row.take(token, logprob, self._stopping) else token
+            for row, token, logprob in zip(self._rows, tokens, logprobs, strict=True)
+        ]
+        index = torch.tensor(chosen, device=scores.device)[:, None]
+        return torch.full_like(scores, -torch.inf).scatter_(1, index, 0.0)

@@ -1,0 +1,109 @@
+"""Choosing the next token, keyed by (request, attempt, position): no neighbour can change a text.
+
+Top-p is drawn by rejection: take a token from the whole distribution, keep it when the tokens likelier than
+it hold less than `top_p` of the mass, else draw again. That is the same distribution as sorting the
+vocabulary gives, without the sort, which costs more than the forward pass of a small model.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from aigc_core.records import Sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Unsigned = npt.NDArray[np.uint64]
+
+REDRAWS = 16
+"""Rejections after which a row is sorted after all; the distribution stays exact either way."""
+COLDEST = 1e-5
+"""Temperatures below this are greedy: the division would overflow."""
+
+
+def uniforms(seeds: Unsigned, positions: Unsigned, draw: int) -> npt.NDArray[np.float64]:
+    """Numbers in [0, 1), one a row: element `position * (REDRAWS + 1) + draw` of the row's SplitMix64 stream.
+
+    SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+    """
+    place = positions * np.uint64(REDRAWS + 1) + np.uint64(draw + 1)
+    mixed = seeds + place * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    unit: npt.NDArray[np.float64] = (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return unit
+
+
+def choose(
+    logits: "Tensor", sampling: Sampling, *, seeds: Unsigned, positions: Unsigned
+) -> tuple[list[int], list[float]]:
+    """Choose one token a row.
+
+    Args:
+        logits: (rows, vocabulary), any float type.
+        sampling: temperature, top_k, top_p in that order, as `transformers` applies them.
+        seeds: (rows,) from `ids.seed_of`.
+        positions: (rows,) tokens each row has generated before.
+
+    Returns:
+        Tokens, and their natural-log probabilities under the unmodified model; NaN for logits not finite.
+    """
+    logits = logits.float()
+    if sampling.temperature < COLDEST:
+        tokens = logits.argmax(-1)
+    elif sampling.top_k:
+        tokens = _draw_top_k(logits, sampling, uniforms(seeds, positions, 0))
+    else:
+        tokens = _draw_top_p(_softmax(logits, sampling.temperature), sampling.top_p, seeds, positions)
+    logprobs = logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
+    return tokens.tolist(), logprobs.tolist()
+
+
+def _softmax(logits: "Tensor", temperature: float) -> "Tensor":
+    if temperature == 1.0:
+        return logits.softmax(-1)
+    return ((logits - logits.amax(-1, keepdim=True)) / temperature).softmax(-1)
+
+
+def _draw_top_k(logits: "Tensor", sampling: Sampling, chance: npt.NDArray[np.float64]) -> "Tensor":
+    best = logits.topk(min(sampling.top_k, logits.shape[-1]), dim=-1)
+    rank = _draw_ranked(_softmax(best.values, sampling.temperature), sampling.top_p, chance)
+    return best.indices.gather(1, rank)[:, 0]
+
+
+def _draw_top_p(probabilities: "Tensor", top_p: float, seeds: Unsigned, positions: Unsigned) -> "Tensor":
+    import torch
+
+    tokens = torch.zeros(len(probabilities), dtype=torch.long, device=probabilities.device)
+    rows = np.arange(len(probabilities))
+    cumulative = probabilities.cumsum(-1)
+    for draw in range(REDRAWS):
+        token = _invert(cumulative, uniforms(seeds[rows], positions[rows], draw))
+        own = probabilities.gather(1, token)
+        kept = probabilities.where(probabilities > own, 0.0).sum(-1) < top_p
+        tokens[torch.from_numpy(rows).to(tokens.device)] = token[:, 0]
+        if bool(kept.all()):
+            return tokens
+        rows, probabilities, cumulative = rows[~kept.cpu().numpy()], probabilities[~kept], cumulative[~kept]
+    ranked = probabilities.sort(dim=-1, descending=True, stable=True)
+    rank = _draw_ranked(ranked.values, top_p, uniforms(seeds[rows], positions[rows], REDRAWS))
+    tokens[torch.from_numpy(rows).to(tokens.device)] = ranked.indices.gather(1, rank)[:, 0]
+    return tokens
+
+
+def _draw_ranked(probabilities: "Tensor", top_p: float, chance: npt.NDArray[np.float64]) -> "Tensor":
+    before = probabilities.cumsum(-1) - probabilities
+    return _invert(probabilities.where(before < top_p, 0.0).cumsum(-1), chance)
+
+
+def _invert(cumulative: "Tensor", chance: npt.NDArray[np.float64]) -> "Tensor":
+    import torch
+
+    target = torch.from_numpy(chance).to(cumulative.device)[:, None] * cumulative[:, -1:].double()
+    index = torch.searchsorted(cumulative, target.to(cumulative.dtype), right=True)
+    # A target rounded up to the whole mass points past the end: the last token with any mass is meant.
+    last = torch.searchsorted(cumulative, cumulative[:, -1:].contiguous())
+    return index.minimum(last)

@@ -1,0 +1,1 @@
+"""From a pinned catalogue to a sealed batch of texts."""

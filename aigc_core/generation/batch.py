@@ -1,0 +1,180 @@
+"""Sealing: the one text chosen for every generated request, labelled and complete, invisible to readers."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aigc_core.checks.duplicates import signature
+from aigc_core.checks.labels import label_columns
+from aigc_core.contracts.recipe import Recipe
+from aigc_core.generation.requests import Making
+from aigc_core.ids import fingerprint, text_sha256
+from aigc_core.records import Batch, ModelVersion, Part, RequestSet, Verdicts
+from aigc_core.storage.files import read_batches, read_table, write_table
+from aigc_core.storage.progress import RunFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What every row of a batch says of its making."""
+
+    run_key: str
+    recipe: Recipe
+    model: ModelVersion
+    making: Making
+
+
+def seal_batch(
+    requests: RequestSet,
+    parts: Sequence[Part],
+    verdicts: Sequence[Verdicts],
+    folder: RunFolder,
+    provenance: Provenance,
+) -> Batch:
+    """Choose each request's text (the first accepted attempt's, else the last's) and write the sealed files.
+
+    Every generated request has exactly one row, in request order; up to 2,000 rows a file.
+    """
+    paths = list(_write_sealed(requests, _Attempts(parts, verdicts), folder, provenance))
+    hashes = tuple(digest for _, digest, _ in paths)
+    return Batch(
+        run_id=requests.run_id,
+        paths=tuple(str(path) for path, _, _ in paths),
+        sha256s=hashes,
+        content_hash=fingerprint(hashes, length=64),
+        rows=sum(rows for _, _, rows in paths),
+        requests=requests,
+        attempts=_texts_by_attempt(parts),
+        tokens=sum(part.tokens for part in parts),
+        prompt_tokens=sum(part.prompt_tokens for part in parts),
+        generation_seconds=round(sum(part.seconds for part in parts), 3),
+    )
+
+
+def _texts_by_attempt(parts: Sequence[Part]) -> dict[str, int]:
+    counts = Counter[str]()
+    for part in parts:
+        counts[str(part.attempt)] += part.rows
+    return dict(sorted(counts.items()))
+
+
+class _Attempts:
+    """All texts made, attempt by attempt; every attempt is read once, in request order."""
+
+    def __init__(self, parts: Sequence[Part], verdicts: Sequence[Verdicts]) -> None:
+        judged = {(verdict.attempt, verdict.number): verdict for verdict in verdicts}
+        self._streams = [
+            _Stream([(part, judged[part.attempt, part.number]) for part in parts if part.attempt == attempt])
+            for attempt in sorted({part.attempt for part in parts})
+        ]
+
+    def of(self, keys: pa.Array) -> pa.Table:
+        """All texts made for these requests, which must be asked for in request order."""
+        return pa.concat_tables([stream.take(keys) for stream in self._streams])
+
+
+class _Stream:
+    def __init__(self, pairs: Sequence[tuple[Part, Verdicts]]) -> None:
+        self._left = sorted(pairs, key=lambda pair: pair[0].number)
+        self._held: pa.Table | None = None
+
+    def take(self, keys: pa.Array) -> pa.Table:
+        taken = []
+        while (table := self._current()) is not None:
+            mine = pc.is_in(table["request_key"], value_set=keys)
+            taken.append(table.filter(mine))
+            self._held = table.filter(pc.invert(mine))
+            if self._held.num_rows:
+                break
+        return pa.concat_tables(taken) if taken else self._empty
+
+    def _current(self) -> pa.Table | None:
+        if (self._held is None or not self._held.num_rows) and self._left:
+            self._held = _texts(*self._left.pop(0))
+            self._empty = self._held.schema.empty_table()
+        return self._held if self._held is not None and self._held.num_rows else None
+
+
+def _texts(part: Part, verdict: Verdicts) -> pa.Table:
+    made, judged = read_table(part.path), read_table(verdict.path)
+    when = pa.array([part.finished_at] * made.num_rows).cast(pa.timestamp("us", "UTC"))
+    for name in judged.column_names:
+        if name not in made.column_names:
+            made = made.append_column(judged.schema.field(name), judged[name])
+    return made.append_column(pa.field("generated_at", when.type, nullable=False), when)
+
+
+def _write_sealed(
+    requests: RequestSet, attempts: _Attempts, folder: RunFolder, provenance: Provenance
+) -> Iterator[tuple[Path, str, int]]:
+    number = 0
+    for batch in read_batches(requests.path):
+        wanted = pa.Table.from_batches([batch.filter(pc.is_null(batch.column("state")))])
+        if not wanted.num_rows:
+            continue
+        table = _sealed(wanted, attempts.of(wanted["request_key"].combine_chunks()), requests.run_id, provenance)
+        path = folder.file("batch", f"{number:05d}.parquet")
+        yield path, write_table(path, table), table.num_rows
+        number += 1
+
+
+def _sealed(wanted: pa.Table, texts: pa.Table, run_id: str, provenance: Provenance) -> pa.Table:
+    chosen, spent = _choose(wanted["request_key"].to_pylist(), texts)
+    picked = texts.take(pa.array(chosen)).drop_columns(["request_key", "item_id", "locale"])
+    table = wanted.drop_columns(["state", "line", "run_id"]).append_column("tokens_spent", pa.array(spent, pa.int64()))
+    for name in picked.column_names:
+        table = table.append_column(picked.schema.field(name), picked[name])
+    for name, column in _publication(table, run_id, provenance).items():
+        table = table.append_column(name, column)
+    return table.combine_chunks()
+
+
+def _choose(keys: list[str], texts: pa.Table) -> tuple[list[int], list[int]]:
+    best: dict[str, int] = {}
+    spent = Counter[str]()
+    accepted, tokens = texts["accepted"].to_pylist(), texts["tokens"].to_pylist()
+    for index, key in enumerate(texts["request_key"].to_pylist()):
+        spent[key] += tokens[index]
+        if key not in best or not accepted[best[key]]:
+            best[key] = index
+    return [best[key] for key in keys], [spent[key] for key in keys]
+
+
+def _publication(table: pa.Table, run_id: str, provenance: Provenance) -> dict[str, pa.Array]:
+    rows, model, making = table.num_rows, provenance.model, provenance.making
+    texts, locales = table["text"].to_pylist(), table["locale"].to_pylist()
+
+    def same(value: str | None) -> pa.Array:
+        return pa.array([value] * rows, pa.string())
+
+    labels = label_columns(table, label=provenance.recipe.label, run_key=provenance.run_key)
+    return {
+        **{name: labels[name] for name in labels.column_names},
+        "content_sha256": pa.array([text_sha256(text) for text in texts], pa.string()),
+        "signature": pa.array(
+            [signature(text, locale=locale).hex() for text, locale in zip(texts, locales, strict=True)]
+        ),
+        "check_flags": pa.array(
+            [_flags(findings) for findings in table["findings"].to_pylist()], pa.list_(pa.string())
+        ),
+        "model_id": same(model.base),
+        "model_digest": same(model.digest),
+        "decode_digest": same(making.decode_digest),
+        "check_config_digest": same(making.check_config_digest),
+        "run_id": same(run_id),
+        "run_key": same(provenance.run_key),
+        "aigc_reserved1": same(None),
+        "watermark": same(None),
+        "human_edited": pa.array([False] * rows, pa.bool_()),
+        "reviewer": same(None),
+        "supersedes": table["previous"].combine_chunks(),
+    }
+
+
+def _flags(findings: list[dict[str, Any]]) -> list[str]:
+    return sorted({finding["check_id"] for finding in findings if finding["severity"] == "warn"})

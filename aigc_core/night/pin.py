@@ -1,0 +1,155 @@
+"""Pinning a night: what was asked is checked and written down before anything is made."""
+
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from aigc_core.contracts.content_line import ContentLine
+from aigc_core.contracts.mapping import require_columns
+from aigc_core.contracts.model import ObjectContract
+from aigc_core.errors import RecipeInvalid, SourceInvalid, UserError
+from aigc_core.ids import fingerprint
+from aigc_core.records import Night, Order
+from aigc_core.storage.files import sweep
+from aigc_core.storage.progress import RunFolder
+from aigc_core.storage.sources import file_sha256, read_source
+from aigc_core.workspace import Workspace, checked_model, open_workspace, row_checks, rules_digest
+
+RUN, MANIFEST = "run", "manifest"
+
+
+def start(order: Order) -> Night:
+    """Pin a run: a new one, or the unfinished one of the same command.
+
+    Equal commands on an unchanged lake give the equal run id, so a second trigger adds nothing.
+
+    Raises:
+        UserError: the order cannot be carried out; nothing was written.
+        RunBusy: another process works on this run.
+    """
+    workspace = open_workspace(order.lake)
+    line = workspace.line(order.line)
+    pinned = _pin(order, workspace, line)
+    workspace.require_writable()
+    night = _unfinished(workspace, pinned) or pinned
+    folder = workspace.run(night.run_id)
+    folder.lock()
+    sweep(folder.path)
+    kept = folder.recall(RUN, Night)
+    if kept is None:
+        folder.note(RUN, night, (), seconds=0.0)
+    return kept or night
+
+
+def corpus_source(order: Order | Night, line: ContentLine) -> str | None:
+    """The file with training pairs: the one named, else the recipe's, else None."""
+    named = order.corpus or (str(line.folder / line.recipe.corpus) if line.recipe.corpus else None)
+    return None if named is None else _absolute(named)
+
+
+def open_night(night: Night) -> tuple[Workspace, ContentLine, RunFolder]:
+    """Where a pinned night works.
+
+    Raises:
+        RecipeInvalid: the line's files changed since the night began.
+    """
+    workspace = open_workspace(night.lake)
+    line = workspace.line(night.line)
+    if line.digest != night.line_digest:
+        raise RecipeInvalid(
+            f"The files of {night.line} changed while run {night.run_id} was under way.",
+            "A run keeps the recipe and the contracts it began with.",
+            "Run the same command again: it begins a new run with the changed files.",
+        )
+    return workspace, line, workspace.run(night.run_id)
+
+
+def _pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
+    engine = order.engine or line.recipe.generation.engine
+    day = _day(order.date)
+    source, corpus = _catalogue_source(order, line), corpus_source(order, line)
+    _require_fitting(source, line, line.catalogue_rows)
+    model = None if order.model is None else checked_model(engine, order.model)
+    champion = workspace.models(line.name).champion()
+    trains = engine != "template" and model is None and (champion is None or order.retrain)
+    if trains:
+        _require_trainable(corpus, line)
+    rules = rules_digest(line, row_checks(line))
+    wanted = {
+        **asdict(order),
+        "lake": None,
+        "source": file_sha256(source),
+        "date": day,
+        "engine": engine,
+        "model": model,
+    }
+    wanted["corpus"] = file_sha256(corpus) if corpus and (trains or order.corpus) else None
+    asked = fingerprint([wanted, line.digest, rules])
+    shelf = workspace.published(line.name).version()
+    key = fingerprint([asked, shelf, champion.digest if champion else None], length=64)
+    return Night(
+        run_id=f"{line.name}-{day}-{key[:8]}",
+        run_key=key,
+        lake=str(workspace.lake),
+        line=line.name,
+        line_digest=line.digest,
+        date=day,
+        source=source,
+        corpus=corpus,
+        limit=order.limit,
+        engine=engine,
+        model=model,
+        retrain=order.retrain,
+        retry_rejected=order.retry_rejected,
+        asked=asked,
+        corpus_asked=order.corpus is not None,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        attempts=line.recipe.generation.attempts,
+    )
+
+
+def _unfinished(workspace: Workspace, pinned: Night) -> Night | None:
+    """A run of the same command that was begun and not finished."""
+    for folder in workspace.runs(f"{pinned.line}-{pinned.date}-"):
+        night = folder.recall(RUN, Night)
+        if night is not None and night.asked == pinned.asked and not folder.file(f"{MANIFEST}.json").exists():
+            return night
+    return None
+
+
+def _day(asked: str | None) -> str:
+    try:
+        return (date.fromisoformat(asked) if asked else datetime.now(UTC).date()).isoformat()
+    except ValueError as error:
+        raise UserError(f"{asked!r} is not a date.", "A date is written YYYY-MM-DD.") from error
+
+
+def _catalogue_source(order: Order, line: ContentLine) -> str:
+    named = order.source or (str(line.folder / line.recipe.source) if line.recipe.source else None)
+    if named is None:
+        raise SourceInvalid(
+            f"{line.name} has no catalogue of its own.",
+            remedy="Name one with --source FILE (CSV, JSONL or Parquet).",
+        )
+    return _absolute(named)
+
+
+def _require_trainable(corpus: str | None, line: ContentLine) -> None:
+    if corpus is None:
+        raise SourceInvalid(
+            f"{line.name} has no trained model yet and no corpus of its own to train one on.",
+            remedy="Name training pairs with --corpus FILE, a model with --model, or use --engine template.",
+        )
+    _require_fitting(corpus, line, line.corpus_rows)
+    if line.recipe.model.base != "starter":
+        checked_model("hf", line.recipe.model.base)
+
+
+def _require_fitting(source: str, line: ContentLine, contract: ObjectContract) -> None:
+    """Look at the first rows only: what can be refused at once is refused before anything is written."""
+    first = next(iter(read_source(source)), [])
+    require_columns(line.recipe, contract, sorted({name for row in first for name in row.values}), source)
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else str(Path(path).absolute())

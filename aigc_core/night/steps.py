@@ -1,0 +1,211 @@
+"""The steps from sources to shelf. Flows call them in order; nothing here knows who calls."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from aigc_core import corpus as corpora
+from aigc_core.audit import gate
+from aigc_core.audit.screen import screen
+from aigc_core.catalog.outcomes import Occasion, write_findings
+from aigc_core.catalog.publish import publish, published_schema
+from aigc_core.contracts.content_line import ContentLine
+from aigc_core.errors import AuditBlocked, SourceInvalid
+from aigc_core.finetune import GROUPS_FILE, finetune
+from aigc_core.generation.batch import Provenance, seal_batch
+from aigc_core.generation.requests import Making, Tonight, build_requests, making_of
+from aigc_core.generation.shards import generate_shard, plan_shards
+from aigc_core.night.pin import corpus_source, open_night
+from aigc_core.records import (
+    AuditReport,
+    Batch,
+    CatalogueSnapshot,
+    CorpusVersion,
+    Edition,
+    ModelVersion,
+    Night,
+    Order,
+    Part,
+    RequestSet,
+    Shard,
+    Verdicts,
+)
+from aigc_core.storage.groups import GroupSet
+from aigc_core.workspace import (
+    Workspace,
+    dtype_of,
+    open_generator,
+    open_model,
+    open_trainer,
+    open_workspace,
+    row_checks,
+    rules_digest,
+)
+
+
+def take_corpus(night: Night) -> CorpusVersion | None:
+    """The corpus version to train on; None when none was named and tonight's model needs none."""
+    workspace, line, folder = open_night(night)
+    source = corpus_source(night, line)
+    trains = night.engine != "template" and night.model is None
+    serves = workspace.models(line.name).champion() is not None and not night.retrain
+    if source is None or not (night.corpus_asked or (trains and not serves)):
+        return None
+    table, quarantine = workspace.corpus_table(line.name), workspace.quarantine(line.name)
+    return folder.keep("corpus", CorpusVersion, lambda: (corpora.ingest(source, line, table, quarantine), ()))
+
+
+def obtain_model(night: Night, corpus: CorpusVersion | None) -> ModelVersion:
+    """Tonight's model: the template engine, the one named, the champion, or one trained now."""
+    workspace, line, folder = open_night(night)
+
+    def obtain() -> ModelVersion:
+        if night.engine == "template" or night.model is not None:
+            return open_model(night.engine, night.model, line)
+        champion = workspace.models(line.name).champion()
+        if champion is not None and not night.retrain:
+            return champion
+        if corpus is None:
+            raise SourceInvalid(f"{line.name} has no corpus to train on.", remedy="Name one with --corpus FILE.")
+        return _tuned(corpus, line, workspace)
+
+    return folder.keep("model", ModelVersion, lambda: (obtain(), ()))
+
+
+def tune(order: Order) -> ModelVersion:
+    """Take the corpus in and fine-tune on it, outside of any night; the new model serves from then on.
+
+    Raises:
+        UserError: unknown line, no corpus, or one that does not hold.
+    """
+    workspace = open_workspace(order.lake)
+    line = workspace.line(order.line)
+    source = corpus_source(order, line)
+    if source is None:
+        raise SourceInvalid(f"{line.name} has no corpus of its own.", remedy="Name one with --corpus FILE.")
+    workspace.require_writable()
+    corpus = corpora.ingest(source, line, workspace.corpus_table(line.name), workspace.quarantine(line.name))
+    return _tuned(corpus, line, workspace)
+
+
+def _tuned(corpus: CorpusVersion, line: ContentLine, workspace: Workspace) -> ModelVersion:
+    trainer = open_trainer(line, corpus)
+    return finetune(corpus, line.recipe, trainer, workspace.corpus_table(line.name), workspace.models(line.name))
+
+
+def take_catalogue(night: Night) -> CatalogueSnapshot:
+    """Tonight's items, validated and pinned in the run's folder."""
+    workspace, line, folder = open_night(night)
+    path, quarantine = folder.file("catalogue.parquet"), workspace.quarantine(line.name)
+    return folder.keep(
+        "catalogue",
+        CatalogueSnapshot,
+        lambda: (corpora.take_snapshot(night.source, line, path, quarantine), [path]),
+    )
+
+
+def plan(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion) -> RequestSet:
+    """Every item and locale with the reason why it is or is not generated."""
+    workspace, line, folder = open_night(night)
+    path = folder.file("requests.parquet")
+
+    def build() -> tuple[RequestSet, Sequence[Path]]:
+        tonight = Tonight(
+            run_id=night.run_id,
+            path=path,
+            making=_making(line, model),
+            seen=GroupSet.read(Path(model.path) / GROUPS_FILE),
+            limit=night.limit,
+            retry_rejected=night.retry_rejected,
+        )
+        scratch = folder.file("scratch")
+        known = workspace.known(line.name, scratch)
+        requests = build_requests(line.recipe, catalogue, known, tonight)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return requests, [path]
+
+    return folder.keep("requests", RequestSet, build)
+
+
+def attempts(night: Night) -> range:
+    """Numbers of the attempts the recipe allows."""
+    return range(1, night.attempts + 1)
+
+
+def percent_done(requests: RequestSet, verdicts: Sequence[Verdicts]) -> float:
+    """Accepted texts in percent of those to generate, in [0, 100]."""
+    accepted = sum(verdict.accepted for verdict in verdicts)
+    return round(100 * accepted / max(requests.to_generate, 1), 1)
+
+
+def next_shards(night: Night, requests: RequestSet, verdicts: Sequence[Verdicts]) -> tuple[Shard, ...]:
+    """The next attempt's shards; none when every request has an accepted text."""
+    _, line, folder = open_night(night)
+    return plan_shards(requests, verdicts, folder, shard_rows=line.recipe.generation.shard_rows)
+
+
+def write_texts(night: Night, model: ModelVersion, shard: Shard) -> Part:
+    """One shard's texts."""
+    _, line, folder = open_night(night)
+    return generate_shard(shard, lambda: open_generator(model, line), line.recipe.sampling, folder)
+
+
+def judge_texts(night: Night, shard: Shard, part: Part) -> Verdicts:
+    """What the row checks say of one shard's texts."""
+    _, line, folder = open_night(night)
+    checks = row_checks(line)
+    return screen(part, shard, checks, folder, rules=rules_digest(line, checks))
+
+
+def seal(
+    night: Night,
+    model: ModelVersion,
+    requests: RequestSet,
+    parts: Sequence[Part],
+    verdicts: Sequence[Verdicts],
+) -> Batch:
+    """The chosen texts, labelled and complete; no reader of published data sees them."""
+    _, line, folder = open_night(night)
+    provenance = Provenance(run_key=night.run_key, recipe=line.recipe, model=model, making=_making(line, model))
+
+    def make() -> tuple[Batch, Sequence[Path]]:
+        batch = seal_batch(requests, parts, verdicts, folder, provenance)
+        write_findings(verdicts, occasion(night), folder.file("findings.parquet"))
+        return batch, [*map(Path, batch.paths), folder.file("findings.parquet")]
+
+    return folder.keep("batch", Batch, make)
+
+
+def judge_batch(night: Night, batch: Batch) -> AuditReport:
+    """One decision per row, one for the run."""
+    workspace, line, folder = open_night(night)
+    path = folder.file("audit", "decisions.parquet")
+    bench = gate.Bench(
+        contract=line.description,
+        checks=row_checks(line),
+        locales=line.recipe.locales,
+        max_reject_share=line.recipe.publish.max_reject_share,
+    )
+    shelf = workspace.published(line.name)
+    return folder.keep("audit/report", AuditReport, lambda: (gate.audit(batch, bench, shelf, path), [path]))
+
+
+def put_on_shelf(night: Night, batch: Batch, report: AuditReport) -> Edition | None:
+    """Publish what passed, in one commit; None when the gates refused the run."""
+    workspace, line, folder = open_night(night)
+    try:
+        passed = report.require_passed()
+    except AuditBlocked:
+        return None
+    shelf, schema = workspace.published(line.name), published_schema(line.name, line.recipe.label)
+    return folder.keep("edition", Edition, lambda: (publish(batch, report, passed, shelf, schema), ()))
+
+
+def occasion(night: Night) -> Occasion:
+    """What outcomes and findings say of their run."""
+    return Occasion(line=night.line, run_id=night.run_id, date=night.date)
+
+
+def _making(line: ContentLine, model: ModelVersion) -> Making:
+    rules = rules_digest(line, row_checks(line))
+    return making_of(line.recipe, model, dtype=dtype_of(model), check_config_digest=rules)

@@ -1,0 +1,1 @@
+"""Bytes that last: files, run folders, models and Delta tables. Local disk; every write is atomic."""

@@ -1,0 +1,112 @@
+"""A run's folder: what is done is what lies on disk and still hashes to what its step wrote down.
+
+Nothing here trusts an orchestrator's state. A step is done when `<step>.json` exists and every file it names
+has the SHA-256 it names; anything else is done again.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, TypeVar
+
+from pydantic import TypeAdapter
+
+from aigc_core.errors import RunBusy
+from aigc_core.storage.files import lake_errors, read_json, sha256_of, write_json
+
+T = TypeVar("T")
+_held: dict[Path, IO[str]] = {}
+
+
+class RunFolder:
+    """`runs/<run_id>/`: immutable step outputs, each with its record."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def run_id(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    def file(self, *parts: str) -> Path:
+        """A path inside the folder; parents are made on writing."""
+        return self.path.joinpath(*parts)
+
+    def keep(self, step: str, kind: type[T], make: Callable[[], tuple[T, Sequence[Path]]]) -> T:
+        """The step's record: the one written down, if its files still hold, else made now.
+
+        `make` returns the record and the files it stands for. Seconds spent are written beside it.
+        """
+        kept = self.recall(step, kind)
+        if kept is not None:
+            return kept
+        started = time.monotonic()
+        record, files = make()
+        self.note(step, record, files, seconds=time.monotonic() - started)
+        return record
+
+    def note(self, step: str, record: object, files: Sequence[Path], *, seconds: float) -> None:
+        """Write a step's record down: from now on it is done."""
+        hashes = {str(file.relative_to(self.path)): sha256_of(file) for file in files}
+        write_json(self.file(f"{step}.json"), {"record": record, "files": hashes, "seconds": round(seconds, 3)})
+
+    def recall(self, step: str, kind: type[T]) -> T | None:
+        """The step's record, or None when it is not done or its bytes no longer hold."""
+        path = self.file(f"{step}.json")
+        if not path.exists():
+            return None
+        kept = read_json(path)
+        if not isinstance(kept, dict) or not self._holds(kept.get("files", {})):
+            return None
+        return TypeAdapter(kind).validate_python(kept["record"])
+
+    def seconds(self, step: str) -> float:
+        """Seconds the step took when it was done; 0 when it was not."""
+        path = self.file(f"{step}.json")
+        kept = read_json(path) if path.exists() else {}
+        return float(kept.get("seconds", 0)) if isinstance(kept, dict) else 0.0
+
+    def lock(self) -> None:
+        """Keep other processes of this host out until `unlock` or the end of the process.
+
+        The lock spares double work; correctness rests on immutable files and idempotent commits.
+
+        Raises:
+            RunBusy: another process holds it.
+        """
+        if self.path in _held:
+            return
+        with lake_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = self.file(".lock").open("a+")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            handle.seek(0)
+            holder = handle.read().strip() or "unknown"
+            handle.close()
+            raise RunBusy(
+                f"Run {self.run_id} is being worked on by process {holder}.",
+                remedy="Wait for it, or stop it: the same command then goes on where it stopped.",
+            ) from error
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        _held[self.path] = handle
+
+    def unlock(self) -> None:
+        """Let others in again."""
+        handle = _held.pop(self.path, None)
+        if handle is not None:
+            handle.close()
+
+    def _holds(self, files: dict[str, str]) -> bool:
+        return all(self.file(name).is_file() and sha256_of(self.file(name)) == digest for name, digest in files.items())
+
+
+def as_record(kind: type[T], json_text: str) -> T:
+    """A record from its canonical JSON."""
+    return TypeAdapter(kind).validate_json(json_text)

@@ -1,0 +1,251 @@
+"""The one place that reads the environment; opens the lake, the lines and the engines for whoever asks."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow.dataset as ds
+
+from aigc_core.checks.base import RowCheck
+from aigc_core.checks.registry import build_row_checks
+from aigc_core.contracts.content_line import ContentLine
+from aigc_core.engines.base import Generator, Trainer
+from aigc_core.engines.template import TemplateEngine
+from aigc_core.errors import LakeUnusable, ModelInvalid, UserError
+from aigc_core.ids import fingerprint
+from aigc_core.lines import list_lines, load_line
+from aigc_core.records import CorpusVersion, ModelVersion, RunSummary
+from aigc_core.storage.delta import Table
+from aigc_core.storage.files import lake_errors
+from aigc_core.storage.known import Known
+from aigc_core.storage.models import ModelStore
+from aigc_core.storage.progress import RunFolder
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "aigc_core",
+    "GX_ANALYTICS_ENABLED": "false",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+"""Set unless the user set them: no telemetry, JSON results, library logs shown, no chatter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A lake and the lines that write to it."""
+
+    lake: Path
+    lines_folder: Path
+
+    def line_names(self) -> tuple[str, ...]:
+        """The lines there are."""
+        return list_lines(self.lines_folder)
+
+    def line(self, name: str) -> ContentLine:
+        """One content line."""
+        return load_line(self.lines_folder, name)
+
+    def corpus_table(self, line: str) -> Table:
+        """Validated training pairs."""
+        return Table(str(self.lake / "corpora" / line))
+
+    def published(self, line: str) -> Table:
+        """The shelf: one row an item and locale."""
+        return Table(str(self.lake / "published" / line))
+
+    def rejects(self, line: str) -> Table:
+        """Texts that were not published, with the reason."""
+        return Table(str(self.lake / "rejects" / line))
+
+    def quarantine(self, line: str) -> Table:
+        """Source rows a contract refused, with the reason."""
+        return Table(str(self.lake / "quarantine" / line))
+
+    def run_index(self) -> Table:
+        """One row a finished run."""
+        return Table(str(self.lake / "run_index"))
+
+    def models(self, line: str) -> ModelStore:
+        """The line's tuned models."""
+        return ModelStore(self.lake / "models" / line)
+
+    def run(self, run_id: str) -> RunFolder:
+        """A run's folder; not made by asking."""
+        return RunFolder(self.lake / "runs" / run_id)
+
+    def runs(self, prefix: str = "") -> tuple[RunFolder, ...]:
+        """The runs whose id starts so, sorted by id."""
+        return tuple(RunFolder(path.parent) for path in sorted((self.lake / "runs").glob(f"{prefix}*/run.json")))
+
+    def known(self, line: str, scratch: Path) -> Known:
+        """What earlier nights decided."""
+        return Known(self.published(line), self.rejects(line), scratch)
+
+    def require_writable(self) -> None:
+        """Make the lake's folder, or say why it cannot be used.
+
+        Raises:
+            LakeUnusable: not a folder, not writable, or object storage.
+        """
+        if "://" in str(self.lake) or ":/" in str(self.lake):
+            raise LakeUnusable(f"The lake {self.lake} is an address.", "This version writes to a folder on local disk.")
+        with lake_errors(self.lake):
+            self.lake.mkdir(parents=True, exist_ok=True)
+            probe = self.lake / f".probe-{os.getpid()}"
+            probe.write_text("")
+            probe.unlink()
+
+
+def open_workspace(lake: str | None = None) -> Workspace:
+    """The workspace of this process.
+
+    Args:
+        lake: a folder; `AIGC_LAKE`, else `./lake`, when None.
+
+    `AIGC_LINES` names the folder of content lines; else `./data_contracts`, else the one shipped.
+    """
+    here = Path("data_contracts")
+    shipped = here if here.is_dir() else REPOSITORY / "data_contracts"
+    return Workspace(
+        lake=Path(lake or os.environ.get("AIGC_LAKE") or "lake").absolute(),
+        lines_folder=Path(os.environ.get("AIGC_LINES") or shipped).absolute(),
+    )
+
+
+def quiet_process() -> None:
+    """Set what the libraries read from the environment, where the user did not."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def quiet_console() -> None:
+    """Keep Prefect's own log off this terminal; a server still gets it."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+
+
+def server_address() -> str | None:
+    """The Prefect server the user named, or None: then Prefect's embedded one serves."""
+    return os.environ.get("PREFECT_API_URL")
+
+
+def row_checks(line: ContentLine) -> tuple[RowCheck, ...]:
+    """The line's row checks with its parameters."""
+    return build_row_checks(line.recipe.checks, locales=line.recipe.locales)
+
+
+def rules_digest(line: ContentLine, checks: Sequence[RowCheck]) -> str:
+    """Of everything that decides on a text: output contract, checks, their versions and parameters."""
+    return fingerprint(
+        [line.description.digest, [[check.check_id, check.version, check.params_digest] for check in checks]]
+    )
+
+
+def checked_model(engine: str, name: str) -> str:
+    """The name as the engine takes it, known to be there; a local folder becomes absolute.
+
+    Raises:
+        ModelInvalid: not found, not safetensors, or the engine takes no model.
+    """
+    if engine == "template":
+        raise ModelInvalid("The template engine takes no model.", remedy="Leave --model out, or use --engine hf.")
+    from aigc_core.engines.loading import find_model
+
+    return str(find_model(name))
+
+
+def open_model(engine: str, name: str | None, line: ContentLine) -> ModelVersion:
+    """A model that was not tuned here, as a record: the template engine, or a folder of `checked_model`."""
+    if engine == "template":
+        digest = TemplateEngine(line.recipe.generation.template).model_digest
+        return ModelVersion(line=line.name, digest=digest, engine=engine, path="", base=engine)
+    from aigc_core.engines.loading import folder_digest
+
+    path = name or ""
+    return ModelVersion(line=line.name, digest=folder_digest(path), engine=engine, path=path, base=Path(path).name)
+
+
+def open_generator(model: ModelVersion, line: ContentLine) -> Generator:
+    """The engine behind a model version; the last one opened is kept.
+
+    Raises:
+        ModelInvalid: the model's files changed since it was registered.
+    """
+    if model.engine == "template":
+        return TemplateEngine(line.recipe.generation.template)
+    engine = _hf(model.path, line.recipe.generation.slots)
+    if engine.model_digest != model.digest:
+        raise ModelInvalid(
+            f"The model in {model.path} is not the one that was registered: its files changed.",
+            remedy="Restore the folder, or name the changed model with --model.",
+        )
+    return engine
+
+
+def open_trainer(line: ContentLine, corpus: CorpusVersion) -> Trainer:
+    """What fine-tunes this line's model."""
+    from aigc_core.engines.sft import SftTrainer
+
+    return SftTrainer(line.name, line.recipe.model, corpus_fingerprint=corpus.fingerprint)
+
+
+def dtype_of(model: ModelVersion) -> str:
+    """Numeric type the model generates in on this machine; part of every request key."""
+    if model.engine == "template":
+        return TemplateEngine.dtype
+    from aigc_core.engines.loading import dtype_on, pick_device
+
+    return dtype_on(pick_device(None))
+
+
+@lru_cache(maxsize=1)
+def _hf(path: str, slots: int) -> Generator:
+    from aigc_core.engines.hf import HfEngine
+
+    return HfEngine(path, slots=slots)
+
+
+def finished_run(workspace: Workspace, run_id: str) -> RunSummary:
+    """A finished run's summary.
+
+    Raises:
+        UserError: no such run, or it was begun and not finished.
+    """
+    known = {folder.run_id: folder for folder in workspace.runs()}
+    if run_id not in known:
+        raise UserError(
+            f"There is no run {run_id!r} in {workspace.lake}.", "`aigc runs` lists them.", "Is --lake the right one?"
+        )
+    summary = known[run_id].recall("summary", RunSummary)
+    if summary is None:
+        raise UserError(
+            f"Run {run_id} was begun and not finished.", remedy="The command that began it goes on with it."
+        )
+    return summary
+
+
+def query_sources(workspace: Workspace) -> dict[str, ds.Dataset]:
+    """Everything that may be asked about, by the name SQL knows it under; only what is there."""
+    lines = sorted({path.parent.name for path in (workspace.lake / "published").glob("*/_delta_log")})
+    found = {f"published_{line}": workspace.published(line).dataset() for line in lines}
+    for kind in ("rejects", "quarantine"):
+        tables = [Table(str(path.parent)) for path in sorted((workspace.lake / kind).glob("*/_delta_log"))]
+        if tables:
+            found[kind] = ds.dataset([table.dataset() for table in tables])
+    for name in ("requests", "outcomes", "findings"):
+        files = sorted(str(path) for path in (workspace.lake / "runs").glob(f"*/{name}.parquet"))
+        if files:
+            found[name] = ds.dataset(files, format="parquet")
+    if workspace.run_index().exists():
+        found["runs"] = workspace.run_index().dataset()
+    return found

@@ -1,0 +1,202 @@
+"""`aigc`: content lines, nights, runs and questions, from a terminal."""
+
+import json
+import sys
+import traceback
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from aigc_core.errors import AigcError
+
+app = typer.Typer(
+    name="aigc",
+    help="Batch generation of content you can publish: run a night, look at it, ask about it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 published or nothing to do, 2 bad input or configuration, 4 blocked by the audit, "
+    "1 anything unexpected.",
+)
+out, err = Console(), Console(stderr=True)
+Lake = Annotated[str | None, typer.Option(help="Folder for everything made. [default: AIGC_LAKE, else ./lake]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+class EngineName(StrEnum):
+    """What writes."""
+
+    hf = "hf"
+    template = "template"
+
+
+class Format(StrEnum):
+    """How an answer is printed."""
+
+    table = "table"
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+@app.command()
+def lines(*, as_json: AsJson = False) -> None:
+    """List the content lines and what each makes."""
+    from aigc_core.workspace import open_workspace
+    from flows.console.tables import show_rows
+
+    workspace = open_workspace()
+    found = [workspace.line(name).recipe for name in workspace.line_names()]
+    rows = [(r.line, r.title, ", ".join(r.locales), r.model.base, r.generation.engine) for r in found]
+    columns = ("line", "title", "locales", "base model", "engine")
+    if as_json:
+        typer.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], ensure_ascii=False))
+    else:
+        show_rows(out, columns, rows)
+
+
+@app.command()
+def nightly(
+    line: Annotated[str, typer.Argument(help="Content line, see `aigc lines`.")],
+    *,
+    source: Annotated[str | None, typer.Option(help="Catalogue: CSV, JSONL or Parquet. [default: the line's]")] = None,
+    corpus: Annotated[str | None, typer.Option(help="Training pairs. [default: the line's]")] = None,
+    lake: Lake = None,
+    date: Annotated[str | None, typer.Option(help="Logical date, YYYY-MM-DD. [default: today, UTC]")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many items; held-out groups first.")] = None,
+    engine: Annotated[EngineName | None, typer.Option(help="What writes. [default: the recipe's]")] = None,
+    model: Annotated[str | None, typer.Option(help="Write with this local folder or hub id.")] = None,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Fine-tune though a champion serves.")] = False,
+    retry_rejected: Annotated[
+        bool, typer.Option("--retry-rejected", help="Write again what the same rules rejected before.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a night for LINE: take in, fine-tune if needed, write, audit, publish, report."""
+    from flows.console.nights import run_night
+
+    summary = run_night(
+        err,
+        line=line,
+        source=source,
+        corpus=corpus,
+        lake=lake,
+        date=date,
+        limit=limit,
+        engine=engine.value if engine else None,
+        model=model,
+        retrain=retrain,
+        retry_rejected=retry_rejected,
+    )
+    if as_json:
+        typer.echo(json.dumps(asdict(summary), ensure_ascii=False))
+    else:
+        from flows.console.tables import show_summary
+
+        show_summary(out, summary)
+    if summary.blocked:
+        raise typer.Exit(4)
+
+
+@app.command()
+def runs(*, lake: Lake = None, as_json: AsJson = False) -> None:
+    """List finished runs, latest first, and those that were begun and not finished."""
+    from flows.console.nights import list_runs
+    from flows.console.tables import show_rows
+
+    columns, rows = list_runs(lake)
+    if as_json:
+        typer.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], ensure_ascii=False))
+    else:
+        show_rows(out, columns, rows)
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="Run id, see `aigc runs`.")],
+    *,
+    item: Annotated[str | None, typer.Option(help="Only this item, all its locales.")] = None,
+    rows: Annotated[int, typer.Option(min=0, help="List so many requests with their why and their end.")] = 20,
+    lake: Lake = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run: its counts, and for each request why it was or was not generated and how it ended."""
+    from flows.console.nights import find_run, requests_of
+    from flows.console.tables import show_rows, show_summary
+
+    summary = find_run(lake, run)
+    columns, found = requests_of(lake, run, item=item, most=rows)
+    if as_json:
+        listed = [dict(zip(columns, row, strict=True)) for row in found]
+        typer.echo(json.dumps({**asdict(summary), "listed": listed}, ensure_ascii=False))
+        return
+    if item is None:
+        show_summary(out, summary)
+        out.print()
+    show_rows(out, columns, found)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT; `SHOW TABLES` lists what there is.")],
+    *,
+    form: Annotated[Format, typer.Option("--format", help="How to print the answer.")] = Format.table,
+    most: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="Rows at most.")] = 1000,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Stop after so long.")] = 60.0,
+    lake: Lake = None,
+) -> None:
+    """Ask about published texts, requests, outcomes, findings and runs in SQL. Read-only."""
+    from flows.console import tables
+    from flows.console.nights import ask
+
+    columns, rows, truncated = ask(lake, sql, most=most, seconds=seconds)
+    if form is Format.table:
+        tables.show_rows(out, columns, rows)
+    else:
+        write = tables.as_csv if form is Format.csv else tables.as_json_lines
+        typer.echo(write(columns, rows), nl=False)
+    if truncated:
+        err.print(f"There are more than {most} rows: raise --limit.")
+
+
+@app.command()
+def up(
+    *,
+    host: Annotated[str, typer.Option(help="Address the server listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Prefect UI and API.")] = 4200,
+    lake: Lake = None,
+) -> None:
+    """Start server, work pools, workers and deployments on this machine; stop them all with Ctrl-C."""
+    from flows.console.server import serve
+
+    serve(err, host=host, port=port, lake=lake)
+
+
+def main() -> None:
+    """Run the command; what went wrong is said in words, with an exit code that means something."""
+    try:
+        app()
+    except AigcError as error:
+        err.print(f"[bold red]error:[/] {_escaped(error)}", soft_wrap=True, highlight=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("stopped: the same command goes on where it stopped")
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 -- the one edge where nothing may pass as a traceback
+        log = Path("aigc-error.log").absolute()
+        log.write_text(traceback.format_exc(), "utf-8")
+        err.print(f"[bold red]unexpected:[/] {_escaped(error)} (details in {log})", soft_wrap=True, highlight=False)
+        sys.exit(1)
+
+
+def _escaped(error: BaseException) -> str:
+    from rich.markup import escape
+
+    return escape(str(error) or type(error).__name__)
+
+
+if __name__ == "__main__":
+    main()

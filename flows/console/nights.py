@@ -1,0 +1,88 @@
+"""What the commands ask of the workspace and the flows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+
+from aigc_core.catalog.query import Limits, run_query
+from aigc_core.errors import AuditBlocked, UserError
+from aigc_core.records import RunSummary
+from aigc_core.workspace import finished_run, open_workspace, query_sources, quiet_console, quiet_process
+from flows.console.progress import shown_progress
+
+Rows = list[tuple[Any, ...]]
+
+
+def run_night(console: Console, **order: Any) -> RunSummary:  # noqa: ANN401 -- the flow's own parameters
+    """Run the nightly flow in this process; a blocked run comes back as its summary."""
+    quiet_process()
+    quiet_console()
+    console.print("starting Prefect", style="dim")
+    from flows.nightly import nightly
+
+    with shown_progress(console):
+        try:
+            summary: RunSummary = nightly(**order)
+        except AuditBlocked as blocked:
+            console.print(str(blocked), style="red", markup=False, soft_wrap=True)
+            return finished_run(open_workspace(order.get("lake")), blocked.run_id)
+    return summary
+
+
+def list_runs(lake: str | None) -> tuple[Sequence[str], Rows]:
+    """Finished runs, latest first, then those begun and not finished."""
+    columns = ("run", "line", "date", "state", "requests", "published", "unchanged", "edition", "seconds")
+    workspace = open_workspace(lake)
+    sources = query_sources(workspace)
+    rows: Rows = []
+    if "runs" in sources:
+        rows = _tuples(
+            run_query(
+                "SELECT run_id, line, date, CASE WHEN blocked THEN 'blocked' ELSE 'finished' END, requests, published, "
+                "unchanged, edition, seconds FROM runs ORDER BY finished_at DESC, run_id",
+                {"runs": sources["runs"]},
+            ).rows
+        )
+    finished = {row[0] for row in rows}
+    begun = [folder for folder in workspace.runs() if folder.run_id not in finished]
+    rows += [(folder.run_id, "", "", "unfinished", None, None, None, None, None) for folder in begun]
+    return columns, rows
+
+
+def find_run(lake: str | None, run_id: str) -> RunSummary:
+    """One finished run.
+
+    Raises:
+        UserError: no such run, or it is not finished.
+    """
+    return finished_run(open_workspace(lake), run_id)
+
+
+def requests_of(lake: str | None, run_id: str, *, item: str | None, most: int) -> tuple[Sequence[str], Rows]:
+    """Requests of a run with their why and their end."""
+    sources = query_sources(open_workspace(lake))
+    chosen = f"run_id = {_quoted(run_id)}" + (f" AND item_id = {_quoted(item)}" if item is not None else "")
+    answer = run_query(
+        "SELECT item_id AS item, locale, why, state, reason, attempts, tokens FROM outcomes "  # noqa: S608 -- quoted
+        f"WHERE {chosen} ORDER BY item_id, locale",
+        {"outcomes": sources["outcomes"]},
+        Limits(rows=most),
+    )
+    if item is not None and not answer.rows.num_rows:
+        raise UserError(f"Run {run_id} has no request for item {item!r}.")
+    return answer.rows.column_names, _tuples(answer.rows)
+
+
+def ask(lake: str | None, sql: str, *, most: int, seconds: float) -> tuple[Sequence[str], Rows, bool]:
+    """A person's own question."""
+    answer = run_query(sql, query_sources(open_workspace(lake)), Limits(rows=most, seconds=seconds))
+    return answer.rows.column_names, _tuples(answer.rows), answer.truncated
+
+
+def _tuples(table: Any) -> Rows:  # noqa: ANN401 -- an Arrow table, which flows do not name
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

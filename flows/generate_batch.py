@@ -1,0 +1,64 @@
+"""Generate: from a night's requests to a sealed batch that no reader sees."""
+
+from typing import cast
+from uuid import UUID
+
+from prefect import flow, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from aigc_core.night import pin, steps
+from aigc_core.records import Batch, ModelVersion, Night, Order, Part, RequestSet, Verdicts
+from flows.finetune_model import obtain_model
+from flows.ingest_corpus import ingest
+from flows.parameters import Corpus, Date, Engine, Lake, Limit, Line, Model, Retrain, RetryRejected, Source
+from flows.retries import may_help
+
+start = task(name="start")(pin.start)
+plan = task(name="plan", retries=1, retry_condition_fn=may_help)(steps.plan)
+write_texts = task(
+    name="write-texts",
+    task_run_name="write {shard.attempt}-{shard.number}",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=may_help,
+)(steps.write_texts)
+judge_texts = task(name="judge-texts", task_run_name="judge {shard.attempt}-{shard.number}")(steps.judge_texts)
+seal = task(name="seal")(steps.seal)
+
+
+@flow(name="write-batch", flow_run_name="write {night.run_id}")
+def write_batch(night: Night, model: ModelVersion, requests: RequestSet) -> Batch:
+    """Write and judge shard after shard; what was not accepted is written again, as often as the recipe allows."""
+    progress = cast("UUID", create_progress_artifact(0.0, description=f"Texts of {night.run_id}"))
+    parts: list[Part] = []
+    verdicts: list[Verdicts] = []
+    for _attempt in steps.attempts(night):
+        for shard in steps.next_shards(night, requests, tuple(verdicts)):
+            parts.append(write_texts(night, model, shard))
+            verdicts.append(judge_texts(night, shard, parts[-1]))
+            update_progress_artifact(progress, steps.percent_done(requests, verdicts))
+    return seal(night, model, requests, tuple(parts), tuple(verdicts))
+
+
+@flow(name="generate", flow_run_name="generate {line}")
+def generate_batch(
+    line: Line,
+    source: Source = None,
+    corpus: Corpus = None,
+    lake: Lake = None,
+    date: Date = None,
+    limit: Limit = None,
+    engine: Engine = None,
+    model: Model = None,
+    retrain: Retrain = False,
+    retry_rejected: RetryRejected = False,
+) -> Batch:
+    """Make a sealed batch and stop: the nightly flow with the same values then audits and publishes it."""
+    order = Order(
+        line=line, source=source, corpus=corpus, lake=lake, date=date, limit=limit,
+        engine=engine, model=model, retrain=retrain, retry_rejected=retry_rejected,
+    )  # fmt: skip
+    night = start(order)
+    pairs, catalogue = ingest(night)
+    writer = obtain_model(night, pairs)
+    return write_batch(night, writer, plan(night, catalogue, writer))

@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import pytest
+
+from aigc_core.contracts.recipe import prompt_for, read_recipe, render
+from aigc_core.errors import RecipeInvalid
+
+GOOD = """\
+line: mugs
+title: Mugs
+locales: [en, zh]
+attributes:
+  colour: {column: colour, label: {zh: 颜色}}
+prompt: "{% for one in attributes %}{{ one.label }}={{ one.value }};{% endfor %}{{ locale }}"
+"""
+ESCAPES = (
+    "{{ attributes.__class__.__mro__[1].__subclasses__() }}",
+    "{{ ''.__class__.mro() }}",
+    "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+    "{{ attributes.append(1) }}",
+    "{{ range(10000000) | list }}",
+    "{{ nothing }}",
+    "{{ 1 / 0 }}",
+    "{% include '/etc/passwd' %}",
+    "{{ attributes | nosuch }}",
+)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(RecipeInvalid) as caught:
+        read_recipe(written(folder, text))
+    return str(caught.value)
+
+
+def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path, GOOD))
+    assert (recipe.line, recipe.locales, recipe.product_group) == ("mugs", ("en", "zh"), "item_id")
+    assert recipe.sampling.temperature == 0.7
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("title: Mugs", "title: Mugs\ncolour: red", "line 3, colour: Extra inputs are not permitted"),
+        ("title: Mugs", "title: 5", "line 2, title: Input should be a valid string"),
+        ("line: mugs", "line: Mugs!", "line 1, line: String should match pattern"),
+        ("locales: [en, zh]", "locales: []", "line 3, locales: Tuple should have at least 1 item"),
+        ("column: colour,", "", "line 5, attributes.colour.column: Field required"),
+        (
+            "title: Mugs",
+            "title: Mugs\ngeneration:\n  attempts: 99",
+            "line 4, generation.attempts: Input should be less",
+        ),
+        ("title: Mugs", "title: Mugs\ngeneration: {engine: gpt}", "Input should be 'hf'"),
+        (
+            "title: Mugs",
+            "title: Mugs\nmodel: {starter: {hidden: 100, heads: 3}}",
+            "hidden 100 is not a multiple of heads 3",
+        ),
+        ("title: Mugs", "title: Mugs\ntitle: Cups", "the key 'title' stands twice"),
+        ("{% endfor %}", "", "line 6, prompt: Value error, prompt line 1"),
+        ("attributes:\n  colour: {column: colour, label: {zh: 颜色}}\n", "", "must say what the model is shown"),
+        (GOOD, "- a", "holds list, not a mapping"),
+        (GOOD, "a: [", "is not YAML"),
+    ],
+)
+def test_a_wrong_recipe_names_line_field_and_what_is_valid(tmp_path: Path, before: str, after: str, said: str) -> None:
+    assert said in refusal(tmp_path, GOOD.replace(before, after))
+
+
+def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeInvalid, match=r"cannot be read.*UTF-8 YAML"):
+        read_recipe(tmp_path / "none.yaml")
+
+
+def test_the_prompt_shows_labels_of_the_locale(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path, GOOD))
+    pairs = [{"name": "colour", "value": "red"}, {"name": "colour", "value": "blue"}]
+    assert prompt_for(recipe, "1", "zh", pairs) == "颜色=red;颜色=blue;zh"
+    assert prompt_for(recipe, "1", "en", pairs) == "colour=red;colour=blue;en"
+
+
+@pytest.mark.parametrize("template", ESCAPES)
+def test_a_prompt_cannot_leave_its_sandbox(template: str) -> None:
+    with pytest.raises(RecipeInvalid, match="The template cannot be rendered"):
+        render(template, {"attributes": []})
+
+
+def test_values_are_never_read_as_templates() -> None:
+    assert render("{{ value }}", {"value": "{{ 7 * 7 }}"}) == "{{ 7 * 7 }}"
+
+
+def test_the_prompt_digest_follows_prompt_and_attributes_only(tmp_path: Path) -> None:
+    texts = (GOOD, GOOD.replace("title: Mugs", "title: Cups"), GOOD.replace("颜色", "色"))
+    digests = [read_recipe(written(tmp_path, text)).prompt_digest for text in texts]
+    assert digests[0] == digests[1] != digests[2]
