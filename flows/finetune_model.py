@@ -4,7 +4,7 @@ from prefect import flow, task
 
 from aigc_core.night import steps
 from aigc_core.records import CorpusVersion, ModelVersion, Night, Order
-from flows.parameters import Corpus, Lake, Line
+from flows.parameters import Corpus, Lake, Line, documented
 from flows.retries import may_help
 
 tune = task(name="tune", retries=1, retry_condition_fn=may_help)(steps.tune)
@@ -18,6 +18,7 @@ def obtain_model(night: Night, corpus: CorpusVersion | None) -> ModelVersion:
 
 
 @flow(name="fine-tune", flow_run_name="fine-tune {line}")
+@documented
 def finetune_model(line: Line, corpus: Corpus = None, lake: Lake = None) -> ModelVersion:
     """Take a line's training pairs in and fine-tune its model; the new model writes from the next night on."""
     return tune(Order(line=line, corpus=corpus, lake=lake))

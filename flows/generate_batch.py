@@ -10,7 +10,7 @@ from aigc_core.night import pin, steps
 from aigc_core.records import Batch, ModelVersion, Night, Order, Part, RequestSet, Verdicts
 from flows.finetune_model import obtain_model
 from flows.ingest_corpus import ingest
-from flows.parameters import Corpus, Date, Engine, Lake, Limit, Line, Model, Retrain, RetryRejected, Source
+from flows.parameters import Corpus, Date, Engine, Lake, Limit, Line, Model, Retrain, RetryRejected, Source, documented
 from flows.retries import may_help
 
 start = task(name="start")(pin.start)
@@ -41,6 +41,7 @@ def write_batch(night: Night, model: ModelVersion, requests: RequestSet) -> Batc
 
 
 @flow(name="generate", flow_run_name="generate {line}")
+@documented
 def generate_batch(
     line: Line,
     source: Source = None,

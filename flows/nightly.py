@@ -6,11 +6,12 @@ from aigc_core.records import Order, RunSummary
 from flows.finetune_model import obtain_model
 from flows.generate_batch import plan, start, write_batch
 from flows.ingest_corpus import ingest
-from flows.parameters import Corpus, Date, Engine, Lake, Limit, Line, Model, Retrain, RetryRejected, Source
+from flows.parameters import Corpus, Date, Engine, Lake, Limit, Line, Model, Retrain, RetryRejected, Source, documented
 from flows.publish_batch import publish_batch
 
 
 @flow(name="nightly", flow_run_name="nightly {line}")
+@documented
 def nightly(
     line: Line,
     source: Source = None,

@@ -1,37 +1,46 @@
-"""What a person may fill in: one meaning, one text and one limit for every form and command."""
+"""What a person may fill in: one meaning, one text and one limit for every form."""
 
-from typing import Annotated, Literal
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeVar, get_type_hints
 
 from pydantic import Field
 
-Line = Annotated[str, Field(title="Content line", description="Folder in data_contracts/, e.g. product_description.")]
+Made = TypeVar("Made", bound=Callable[..., object])
+
+Line = Annotated[str, Field(description="Content line: a folder in data_contracts/, e.g. product_description.")]
 Source = Annotated[
-    str | None,
-    Field(title="Catalogue", description="CSV, JSONL or Parquet file of items; the line's own when empty."),
+    str | None, Field(description="Catalogue: a CSV, JSONL or Parquet file of items; the line's own when empty.")
 ]
 Corpus = Annotated[
-    str | None,
-    Field(title="Training pairs", description="CSV, JSONL or Parquet file; the line's own when empty."),
+    str | None, Field(description="Training pairs: a CSV, JSONL or Parquet file; the line's own when empty.")
 ]
-Lake = Annotated[
-    str | None, Field(title="Lake", description="Folder for everything made; AIGC_LAKE or ./lake when empty.")
-]
+Lake = Annotated[str | None, Field(description="Folder for everything made; AIGC_LAKE or ./lake when empty.")]
 Date = Annotated[
     str | None,
-    Field(title="Logical date", description="YYYY-MM-DD; today in UTC when empty.", pattern=r"^\d{4}-\d{2}-\d{2}$"),
+    Field(description="Logical date, YYYY-MM-DD; today in UTC when empty.", pattern=r"^\d{4}-\d{2}-\d{2}$"),
 ]
 Limit = Annotated[
-    int | None, Field(title="Limit", description="At most so many items; held-out groups first.", ge=1, le=5_000_000)
+    int | None, Field(description="At most so many items, held-out product groups first.", ge=1, le=5_000_000)
 ]
 Engine = Annotated[
     Literal["hf", "template"] | None,
-    Field(title="Engine", description="hf: a language model; template: no model. The recipe's when empty."),
+    Field(description="What writes: hf is a language model, template needs none; the recipe's when empty."),
 ]
 Model = Annotated[
-    str | None,
-    Field(title="Model", description="Local folder or hub id to write with instead of the line's own model."),
+    str | None, Field(description="Local folder or hub id to write with instead of the line's own model.")
 ]
-Retrain = Annotated[bool, Field(title="Retrain", description="Fine-tune even though a champion serves.")]
-RetryRejected = Annotated[
-    bool, Field(title="Retry rejected", description="Write again what was rejected before under the same rules.")
-]
+Retrain = Annotated[bool, Field(description="Fine-tune even though a champion serves.")]
+RetryRejected = Annotated[bool, Field(description="Write again what was rejected before under the same rules.")]
+
+
+def documented(function: Made) -> Made:
+    """Add an `Args` section from the parameters' own descriptions: Prefect's form shows it beside each field."""
+    hints = get_type_hints(function, include_extras=True)
+    described = [
+        f"    {name}: {field.description}"
+        for name, hint in hints.items()
+        for field in getattr(hint, "__metadata__", ())
+    ]
+    function.__doc__ = "\n".join([inspect.getdoc(function) or "", "", "Args:", *described])
+    return function

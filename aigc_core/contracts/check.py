@@ -225,9 +225,10 @@ def check_rows(contract: ObjectContract, table: pa.Table, *, levels: Collection[
             f"Columns are: {', '.join(table.column_names)}.",
         )
     odd = _not_finite(contract, table)
-    verdicts = [RowVerdict(row, f"{name}: not a finite number") for row, name in odd]
-    verdicts += _reused(contract, table)
-    verdicts = verdicts if "block" in levels else []
+    verdicts: list[RowVerdict] = []
+    if "block" in levels:
+        verdicts += [RowVerdict(row, f"{name}: not a finite number") for row, name in odd]
+        verdicts += _reused(contract, table)
     for row, rule in Suite([rule for rule in contract.row_rules if rule.level in levels]).failures(table):
         if (row, rule.column) not in odd:
             verdicts.append(RowVerdict(row, rule.reason))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from aigc_core.engines.base import GeneratedText, TextRequest
 from aigc_core.engines.loading import (
+    dtype_on,
     find_model,
     folder_digest,
     load_model,

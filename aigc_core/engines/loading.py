@@ -173,11 +173,6 @@ def dtype_on(device: str) -> str:
     return "float32" if device == "cpu" else "bfloat16"
 
 
-def dtype_on(device: str) -> str:
-    """The numeric type texts are generated in on a device: exact on a CPU, fast on a GPU."""
-    return "float32" if device == "cpu" else "bfloat16"
-
-
 def prompt_ids(tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[str]) -> list[list[int]]:
     """Each prompt's tokens, the same in training and generation.
 

@@ -22,7 +22,9 @@ app = typer.Typer(
     epilog="Exit codes: 0 published or nothing to do, 2 bad input or configuration, 4 blocked by the audit, "
     "1 anything unexpected.",
 )
-out, err = Console(), Console(stderr=True)
+WIDE = 160
+out = Console(width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True)
 Lake = Annotated[str | None, typer.Option(help="Folder for everything made. [default: AIGC_LAKE, else ./lake]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
