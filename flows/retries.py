@@ -7,7 +7,9 @@ from prefect.tasks import Task
 
 from aigc_core.errors import ConservationBroken, UserError
 
+FINAL = (UserError, ConservationBroken)
+
 
 def may_help(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Not for what only a person can mend, nor for rows that do not add up: those fail the same way again."""
-    return not isinstance(state.result(raise_on_failure=False), UserError | ConservationBroken)
+    return not isinstance(state.result(raise_on_failure=False), FINAL)

@@ -13,7 +13,7 @@ from aigc_core.contracts.expectations import Suite, columns_of
 from aigc_core.contracts.model import Expectation, Level, ObjectContract
 from aigc_core.contracts.schema import RawRow, arrow_schema, cast_rows, raw_json
 from aigc_core.contracts.seen import Seen, hash_of
-from aigc_core.contracts.sql import file_gates, row_gates
+from aigc_core.contracts.sql import file_gates, one_row, row_gates
 from aigc_core.errors import ContractInvalid, SourceInvalid
 
 BATCH_ROWS = 50_000
@@ -236,11 +236,16 @@ def check_rows(contract: ObjectContract, table: pa.Table, *, levels: Collection[
 
 
 def run_gates(contract: ObjectContract, row: Mapping[str, float | int | None]) -> tuple[records.Gate, ...]:
-    """Every SQL rule of the object on one row of measures.
+    """Every SQL rule of the object on one row of measures, then each constraint of a column that the row breaks.
 
     A rule that mentions a measure which is missing, null or not finite has not passed.
+
+    Raises:
+        ContractInvalid: a constraint that cannot be evaluated on its column.
     """
-    return row_gates(contract, row)
+    table = one_row(contract, row)
+    broken = [rule for _, rule in Suite(contract.row_rules).failures(table)]
+    return row_gates(contract, row) + tuple(_broken_gate(rule, table) for rule in broken)
 
 
 def refused_table(refused: Sequence[Refused]) -> pa.Table:
@@ -249,6 +254,18 @@ def refused_table(refused: Sequence[Refused]) -> pa.Table:
     return pa.table(
         [pa.array(list(column), field.type) for column, field in zip(columns, REFUSED_SCHEMA, strict=True)],
         schema=REFUSED_SCHEMA,
+    )
+
+
+def _broken_gate(rule: Expectation, table: pa.Table) -> records.Gate:
+    value = table[rule.column][0].as_py() if rule.column in table.column_names else None
+    return records.Gate(
+        gate_id=rule.rule_id,
+        level="warn" if rule.level == "warn" else "block",
+        measure=rule.column,
+        value=float(value) if isinstance(value, int | float) else None,
+        rule=f"not {rule.reason}",
+        passed=False,
     )
 
 

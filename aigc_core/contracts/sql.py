@@ -69,13 +69,14 @@ def row_gates(contract: ObjectContract, row: Mapping[str, float | int | None]) -
     rules = [rule for rule in contract.set_rules if isinstance(rule, SqlRule)]
     names = dict.fromkeys([*(column.name for column in contract.columns), *row])
     untaken = {name for name in names if not _finite(row.get(name))}
-    with _only_table(contract.name, _one_row(contract, row)) as connection:
+    with _only_table(contract.name, one_row(contract, row)) as connection:
         return tuple(
             _gate(rule, None if mentioned(rule.query, untaken) else _value(connection, rule.query)) for rule in rules
         )
 
 
-def _one_row(contract: ObjectContract, row: Mapping[str, float | int | None]) -> pa.Table:
+def one_row(contract: ObjectContract, row: Mapping[str, float | int | None]) -> pa.Table:
+    """The measures as a table of one row; a declared one that is absent or not finite is null."""
     declared = {
         column.name: field.type for column, field in zip(contract.columns, arrow_schema(contract.columns), strict=True)
     }

@@ -68,3 +68,17 @@ def test_a_query_that_fails_on_the_data_never_passes(tmp_path: Path) -> None:
 def test_measures_beyond_the_declared_ones_do_no_harm(tmp_path: Path) -> None:
     contract = run(tmp_path, "type: sql, query: 'SELECT rows FROM {object}', mustBe: 5")
     assert run_gates(contract, {"share": 0.1, "rows": 5, "new": 1, "odd": None})[0].passed
+
+
+def test_a_constraint_that_the_measures_break_is_a_failed_gate(tmp_path: Path) -> None:
+    contract = items(tmp_path, SHARE + ", required: true, logicalTypeOptions: {maximum: 1}", ROWS + ", required: true")
+    assert run_gates(contract, {"share": 1.0, "rows": 0}) == ()
+    low, absent = run_gates(contract, {"share": 1.5})
+    assert (low.measure, low.value, low.rule, low.level, low.passed) == (
+        "share",
+        1.5,
+        "not share: above 1",
+        "block",
+        False,
+    )
+    assert (absent.measure, absent.value, absent.rule) == ("rows", None, "not rows: missing")
