@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError
-from jinja2.exceptions import SecurityError
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -262,7 +261,7 @@ def render(template: str, values: Mapping[str, object]) -> str:
     """
     try:
         return _compiled(template).render(values).strip()
-    except (SecurityError, TypeError, ValueError, TemplateSyntaxError) as error:
+    except (TemplateError, ArithmeticError, TypeError, ValueError) as error:
         raise RecipeInvalid(f"The template cannot be rendered: {error}.") from error
 
 
