@@ -32,7 +32,7 @@ def text_sha256(text: str) -> str:
 
 
 def content_number(*parts: str) -> str:
-    """A UUIDv5 over the parts: the content number of a row or file (TRUST 1.2, `ProduceID`)."""
+    """A UUIDv5 over the parts: the content number of a row or file."""
     return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
 
 

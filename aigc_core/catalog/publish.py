@@ -46,7 +46,7 @@ _STRINGS = (
 
 
 def published_schema(line: str, label: Label) -> pa.Schema:
-    """The published table's columns, named as in TRUST 1.4; text columns carry the AI label as field metadata."""
+    """The published table: texts, labels, origin; text columns carry the AI label as field metadata."""
     strings = [
         pa.field(
             name,

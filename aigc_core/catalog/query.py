@@ -1,4 +1,4 @@
-"""SQL over what was published and how it came about: read-only, locked down, bounded (TRUST 9.2)."""
+"""SQL over what was published and how it came about: read-only, locked down, bounded."""
 
 import threading
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The AI-content label of published rows and files, and the gates that hold without it (TRUST section 1)."""
+"""The AI-content label of published rows and files, and the gates that hold without it."""
 
 import json
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -36,7 +36,13 @@ def read_contract(path: Path) -> Contract:
     Raises:
         ContractInvalid: not UTF-8 YAML, not the standard, or a rule that cannot be evaluated; names the line.
     """
-    place = Place(file=path.name, text=_text(path))
+    return _contract(path.name, _text(path))
+
+
+@lru_cache(maxsize=64)
+def _contract(file: str, text: str) -> Contract:
+    # Kept by content: every step of a night asks for the same contracts, and one takes a quarter of a second.
+    place = Place(file=file, text=text)
     document = _document(place)
     _require_standard(document, place)
     standard = _model(document, place)

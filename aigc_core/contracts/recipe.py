@@ -131,7 +131,7 @@ class Publish(Strict):
 
 
 class Label(Strict):
-    """The AI-content label every published row carries (TRUST section 1)."""
+    """The AI-content label every published row carries."""
 
     producer: str = Field("001191110000000000000000001", pattern=r"^[\x21\x23-\x5B\x5D-\x7E]+$")
     """`ContentProducer`: provider code; no spaces, quotes or Chinese (GB 45438-2025 Annex E j)."""

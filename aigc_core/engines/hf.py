@@ -106,7 +106,8 @@ class HfEngine:
             finish_reason=row.finish,
             prompt_tokens=len(row.prompt),
             tokens=len(row.tokens),
-            mean_logprob=row.logprob / len(row.tokens) if row.tokens else None,
+            # Further digits are float noise, which neighbours do change.
+            mean_logprob=round(row.logprob / len(row.tokens), 4) if row.tokens else None,
         )
 
 

@@ -84,7 +84,7 @@ def _download(base: str) -> Path:
     except (OSError, ValueError, HfHubHTTPError, HFValidationError, httpx.HTTPError) as error:
         cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelInvalid(
-            f"{base} is no local folder and could not be fetched from the hub: {cause}",
+            f"{base} is no local folder and could not be fetched from the hub: {cause.rstrip('.')}.",
             "A base is `starter`, a local folder or a hub id.",
             "Check the name and the network, or download the model and give its folder.",
         ) from error

@@ -106,4 +106,5 @@ def _invert(cumulative: "Tensor", chance: npt.NDArray[np.float64]) -> "Tensor":
     index = torch.searchsorted(cumulative, target.to(cumulative.dtype), right=True)
     # A target rounded up to the whole mass points past the end: the last token with any mass is meant.
     last = torch.searchsorted(cumulative, cumulative[:, -1:].contiguous())
-    return index.minimum(last)
+    # No order holds among probabilities that are no numbers: any index in range will do.
+    return index.minimum(last).clamp_(max=cumulative.shape[-1] - 1)

@@ -1,7 +1,7 @@
 """Delta tables: one commit a change, found again by its transaction id, so that doing it twice does nothing.
 
 delta-rs does not deduplicate transactions by itself: every writer asks `transaction_version` of a fresh handle
-first and commits without retries, so that of two writers one wins and the other looks again (TRUST 10.3).
+first and commits without retries, so that of two writers one wins and the other looks again.
 """
 
 import random
@@ -58,7 +58,7 @@ class Table:
         """Make an empty table unless there is one.
 
         Args:
-            stats: columns whose minima and maxima may enter the log; never a text (TRUST 7.4).
+            stats: columns whose minima and maxima may enter the log; never a text.
         """
         if self.exists():
             return

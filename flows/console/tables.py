@@ -37,7 +37,7 @@ def show_rows(console: Console, columns: Sequence[str], rows: Iterable[Sequence[
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows as CSV; a cell a spreadsheet would run as a formula gets a leading quote (TRUST 9.2)."""
+    """Rows as CSV; a cell a spreadsheet would run as a formula gets a leading quote."""
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(columns)

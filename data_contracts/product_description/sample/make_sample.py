@@ -125,7 +125,8 @@ class Shop:
         values = self._values(row, locale)
         values["touch"] = chance.pick(self._words["touch"][locale][row["material"]])
         values["note"] = chance.pick(kind["feature"][row["feature"]]["en" if locale == "en" else "zh_note"])
-        parts = [kind[locale][part] for part in ("open", "body", "feature", "close")]
+        values["item"] = kind["item"][locale].format(**values)
+        parts = [self._words["open"][locale], *(kind[locale][part] for part in ("body", "feature", "close"))]
         if chance.below(0.3):
             parts[1], parts[2] = parts[2], parts[1]
         if row["certification"]:

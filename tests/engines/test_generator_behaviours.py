@@ -1,0 +1,79 @@
+"""What every generator keeps to, over all of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from aigc_core.engines.base import GeneratedText, Generator, TextRequest
+from aigc_core.engines.hf import HfEngine
+from aigc_core.engines.template import TemplateEngine
+from aigc_core.records import Sampling
+
+SAMPLING = Sampling(temperature=0.8, top_p=0.9, max_new_tokens=12)
+
+
+@pytest.fixture(scope="module", params=["template", "hf"])
+def generator(request: pytest.FixtureRequest, tiny_llama: str) -> Generator:
+    if request.param == "template":
+        return TemplateEngine({"en": "A {{ attributes.type }}.", "zh": "{{ attributes.colour }}"})
+    return HfEngine(tiny_llama, slots=5, device="cpu")
+
+
+def write(generator: Generator, requests: Sequence[TextRequest], attempt: int = 1) -> list[GeneratedText]:
+    return list(generator.generate(requests, sampling=SAMPLING, attempt=attempt))
+
+
+def by_key(texts: Iterable[GeneratedText]) -> dict[str, GeneratedText]:
+    """Without the log-probability: its last digit may follow the neighbours, the text never does."""
+    return {text.key: replace(text, mean_logprob=None) for text in texts}
+
+
+def test_one_text_a_request_under_its_key(generator: Generator, text_requests: list[TextRequest]) -> None:
+    keys = [text.key for text in write(generator, text_requests)]
+    assert sorted(keys) == sorted(request.key for request in text_requests)
+
+
+def test_order_changes_nothing(generator: Generator, text_requests: list[TextRequest]) -> None:
+    assert by_key(write(generator, text_requests)) == by_key(write(generator, text_requests[::-1]))
+
+
+def test_splitting_changes_nothing(generator: Generator, text_requests: list[TextRequest]) -> None:
+    parts = [*write(generator, text_requests[:7]), *write(generator, text_requests[7:])]
+    assert by_key(parts) == by_key(write(generator, text_requests))
+
+
+def test_repeats_exactly(generator: Generator, text_requests: list[TextRequest]) -> None:
+    assert write(generator, text_requests) == write(generator, text_requests)
+
+
+def test_nothing_asked_nothing_written(generator: Generator) -> None:
+    assert write(generator, []) == []
+
+
+def test_what_cannot_be_served_is_an_error_row(generator: Generator, text_requests: list[TextRequest]) -> None:
+    hopeless = replace(text_requests[0], key="hopeless", locale="fr", prompt="coat " * 500)
+    texts = by_key(write(generator, [hopeless, *text_requests]))
+    assert texts["hopeless"].finish_reason == "error"
+    assert texts["hopeless"].text == ""
+    assert texts["hopeless"].error
+    assert len(texts) == len(text_requests) + 1
+
+
+def test_an_error_leaves_the_neighbours_alone(generator: Generator, text_requests: list[TextRequest]) -> None:
+    hopeless = replace(text_requests[0], key="hopeless", locale="fr", prompt="coat " * 500)
+    texts = by_key(write(generator, [hopeless, *text_requests]))
+    del texts["hopeless"]
+    assert texts == by_key(write(generator, text_requests))
+
+
+def test_texts_are_stripped_and_reasons_known(generator: Generator, text_requests: list[TextRequest]) -> None:
+    for text in write(generator, text_requests):
+        assert text.text == text.text.strip()
+        assert text.finish_reason in ("stop", "length")
+
+
+def test_has_an_identity(generator: Generator) -> None:
+    assert generator.engine in ("template", "hf")
+    assert len(generator.model_digest) >= 32
+    assert generator.dtype

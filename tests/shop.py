@@ -1,0 +1,276 @@
+"""A tiny shop: one content line cut small, its catalogues, and the way from a source to the shelf on a real lake."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aigc_core.audit.gate import Bench, audit
+from aigc_core.audit.screen import screen
+from aigc_core.contracts.content_line import ContentLine, read_content_line
+from aigc_core.corpus import take_snapshot
+from aigc_core.engines.template import TemplateEngine
+from aigc_core.generation.batch import Provenance, seal_batch
+from aigc_core.generation.requests import Making, Tonight, build_requests, making_of
+from aigc_core.generation.shards import generate_shard, plan_shards
+from aigc_core.night import close, pin, steps
+from aigc_core.records import AuditReport, Batch, ModelVersion, Night, Order, Part, RequestSet, RunSummary, Verdicts
+from aigc_core.storage.delta import Table
+from aigc_core.storage.groups import GroupSet
+from aigc_core.storage.known import Known
+from aigc_core.storage.progress import RunFolder
+from aigc_core.workspace import row_checks, rules_digest
+
+SHIPPED = Path(__file__).parent.parent / "data_contracts" / "product_description"
+LINE = "product_description"
+KEPT = {
+    "catalogue": ("item_id", "product_group", "seller_id", "category", "name", "material", "feature", "capacity_ml"),
+    "corpus": ("item_id", "product_group", "locale", "text", "category", "name", "material", "feature", "capacity_ml"),
+    "rows": ("item_id", "locale", "text", "text_labelled", "aigc_label", "aigc_producer", "content_sha256"),
+}
+"""Columns of the shipped contracts that the small line keeps: reading and judging take a third of the time."""
+ENGLISH = """\
+{%- set a = attributes -%}
+{%- if a.feature == 'broken' %}{{ 1 // 0 }}{% endif -%}
+{{ a.name }} is a {{ a.category }} made of {{ a.material }} and easy to live with at home and away.
+{%- if 'capacity' in a %} It holds {{ a.capacity }}.{% endif -%}
+{%- if a.feature == 'bad' or (a.feature == 'second try' and attempt < 2) %} Its weight is 777 kg.{% endif -%}
+"""
+"""Feature `broken` fails, `bad` invents a number at every attempt, `second try` at the first one only."""
+CHINESE = ENGLISH.replace(
+    "is a {{ a.category }} made of {{ a.material }} and easy to live with at home and away.",
+    "这件商品采用优质材料精心制成，日常使用轻松顺手，居家与外出都很合适。",
+)
+CHINESE = CHINESE.replace(" It holds {{ a.capacity }}.", "容量 {{ a.capacity }}。").replace(
+    " Its weight is 777 kg.", "重量 777 kg。"
+)
+RECIPE: Mapping[str, Any] = {
+    "line": LINE,
+    "title": "A tiny shop",
+    "locales": ["en", "zh"],
+    "columns": {
+        "catalogue": {"item_id": "sku"},
+        "corpus": {"item_id": "sku"},
+        "text": {"en": "text_en", "zh": "text_zh"},
+    },
+    "attributes": {
+        "category": {"column": "category", "required": True},
+        "name": {"column": "name", "required": True},
+        "material": {"column": "material", "required": True},
+        "feature": {"column": "feature"},
+        "capacity": {"column": "capacity_ml", "unit": "ml"},
+    },
+    "prompt": "{{ locale }}:{% for a in attributes %} {{ a.label }} {{ a.value }};{% endfor %} =>",
+    "product_group": "product_group",
+    "variant_group": "product_group",
+    "category": "category",
+    "seller": "seller_id",
+    "model": {
+        "starter": {"vocabulary": 300, "hidden": 32, "layers": 1, "heads": 2, "context": 256},
+        "training": {"epochs": 1, "max_tokens": 4000, "batch_size": 4, "held_out_share": 0.3, "evaluations": 1},
+    },
+    "generation": {
+        "engine": "template",
+        "attempts": 3,
+        "shard_rows": 4,
+        "template": {"en": ENGLISH, "zh": CHINESE},
+    },
+    "checks": {"Q-L7": {"limits": {"en": {"min_chars": 20, "max_chars": 500}, "zh": {"min_chars": 10}}}},
+    "publish": {"max_reject_share": 0.7},
+}
+NAMES = ("Alder", "Birch", "Cedar", "Dahlia", "Elder", "Fennel", "Ginger", "Hazel", "Iris", "Juniper", "Kale", "Laurel")
+
+
+def item(number: int, **changes: object) -> dict[str, object]:
+    """One article of the shop; each number is a product of its own. A change to None leaves the value out."""
+    row = {
+        "sku": f"S-{number:03d}",
+        "product_group": f"G-{number:03d}",
+        "seller_id": "s-1",
+        "category": "bottle",
+        "name": f"{NAMES[number % len(NAMES)]} {'I' * (number // len(NAMES) + 1)}",
+        "material": "glass",
+        "feature": "lid",
+        "capacity_ml": 250 + number,
+    }
+    return {name: value for name, value in (row | changes).items() if value is not None}
+
+
+def pair(number: int, **changes: object) -> dict[str, object]:
+    """One article with a text in both languages."""
+    name = item(number)["name"]
+    texts = {
+        "text_en": f"{name} is a bottle for every day.",
+        "text_zh": f"{name} 是一只适合每天使用的水瓶，轻便又结实。",
+    }
+    return item(number) | texts | changes
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> str:
+    """The rows as a JSONL file; its path as text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    return str(path)
+
+
+def write_line(folder: Path, **changes: object) -> Path:
+    """The small line in `folder/product_description`; changes replace whole sections of its recipe."""
+    home = folder / LINE
+    home.mkdir(parents=True, exist_ok=True)
+    for path in SHIPPED.glob("*.odcs.yaml"):
+        contract = yaml.safe_load(path.read_text("utf-8"))
+        for part in contract["schema"]:
+            kept = KEPT.get(part["name"], tuple(column["name"] for column in part["properties"]))
+            part["properties"] = [column for column in part["properties"] if column["name"] in kept]
+        (home / path.name).write_text(yaml.safe_dump(contract, allow_unicode=True, sort_keys=False), "utf-8")
+    (home / "recipe.yaml").write_text(yaml.safe_dump(dict(RECIPE | changes), allow_unicode=True), "utf-8")
+    return home
+
+
+def read_line(folder: Path, **changes: object) -> ContentLine:
+    """The small line, read."""
+    return read_content_line(write_line(folder, **changes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """One run made by the stages alone, up to its audit."""
+
+    folder: RunFolder
+    making: Making
+    requests: RequestSet
+    parts: tuple[Part, ...]
+    verdicts: tuple[Verdicts, ...]
+    batch: Batch
+    report: AuditReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """A lake and a line; what the stages need, opened."""
+
+    root: Path
+    line: ContentLine
+
+    @property
+    def shelf(self) -> Table:
+        """The published table."""
+        return Table(str(self.root / "lake" / "published" / LINE))
+
+    @property
+    def rejects(self) -> Table:
+        """Texts that were not published."""
+        return Table(str(self.root / "lake" / "rejects" / LINE))
+
+    @property
+    def quarantine(self) -> Table:
+        """Source rows a contract refused."""
+        return Table(str(self.root / "lake" / "quarantine" / LINE))
+
+    @property
+    def model(self) -> ModelVersion:
+        """The template engine as a model."""
+        digest = TemplateEngine(self.line.recipe.generation.template).model_digest
+        return ModelVersion(line=LINE, digest=digest, engine="template", path="", base="template")
+
+    def making(self, **changes: str) -> Making:
+        """Tonight's digests; changes stand for another night's."""
+        rules = rules_digest(self.line, row_checks(self.line))
+        made = making_of(self.line.recipe, self.model, dtype="text", check_config_digest=rules)
+        return Making(**{name: changes.get(name, getattr(made, name)) for name in made.__slots__})
+
+    def requests(self, rows: Sequence[Mapping[str, object]], run_id: str = "run-1", **tonight: Any) -> RequestSet:
+        """The rows as a catalogue, and what of it wants a text."""
+        folder = RunFolder(self.root / "lake" / "runs" / run_id)
+        source = write_rows(self.root / f"{run_id}.jsonl", rows)
+        snapshot = take_snapshot(source, self.line, folder.file("catalogue.parquet"), self.quarantine)
+        known = Known(self.shelf, self.rejects, folder.file("scratch"))
+        wanted = {"making": self.making(), "seen": GroupSet.of(())} | tonight
+        night = Tonight(run_id=run_id, path=folder.file("requests.parquet"), **wanted)
+        return build_requests(self.line.recipe, snapshot, known, night)
+
+    def made(self, rows: Sequence[Mapping[str, object]], run_id: str = "run-1", **tonight: Any) -> Made:
+        """One run of the stages over the rows, up to the audit."""
+        requests, folder = self.requests(rows, run_id, **tonight), RunFolder(self.root / "lake" / "runs" / run_id)
+        parts, verdicts = self.write(requests, folder)
+        recipe, making = self.line.recipe, tonight.get("making", self.making())
+        provenance = Provenance(run_key=f"key of {run_id}", recipe=recipe, model=self.model, making=making)
+        batch = seal_batch(requests, parts, verdicts, folder, provenance)
+        report = audit(batch, self.bench(), self.shelf, folder.file("audit", "decisions.parquet"))
+        return Made(
+            folder=folder,
+            making=making,
+            requests=requests,
+            parts=tuple(parts),
+            verdicts=tuple(verdicts),
+            batch=batch,
+            report=report,
+        )
+
+    def write(self, requests: RequestSet, folder: RunFolder) -> tuple[list[Part], list[Verdicts]]:
+        """Texts and verdicts of every attempt."""
+        generation, checks = self.line.recipe.generation, row_checks(self.line)
+        parts: list[Part] = []
+        verdicts: list[Verdicts] = []
+        for _ in range(generation.attempts):
+            for shard in plan_shards(requests, verdicts, folder, shard_rows=generation.shard_rows):
+                engine = TemplateEngine(generation.template)
+                parts.append(generate_shard(shard, lambda engine=engine: engine, self.line.recipe.sampling, folder))
+                verdicts.append(screen(parts[-1], shard, checks, folder, rules="rules"))
+        return parts, verdicts
+
+    def bench(self) -> Bench:
+        """What the line audits with."""
+        recipe = self.line.recipe
+        return Bench(
+            contract=self.line.description,
+            checks=row_checks(self.line),
+            locales=recipe.locales,
+            max_reject_share=recipe.publish.max_reject_share,
+        )
+
+    def order(self, rows: Sequence[Mapping[str, object]], **asked: Any) -> Order:
+        """An order for these rows at a fixed date."""
+        source = write_rows(self.root / "catalogue.jsonl", rows)
+        return Order(**{"line": LINE, "lake": str(self.root / "lake"), "source": source, "date": "2026-01-01"} | asked)
+
+    def night(self, rows: Sequence[Mapping[str, object]], **asked: Any) -> RunSummary:
+        """One whole night over these rows."""
+        return walk(pin.start(self.order(rows, **asked)))
+
+
+def generated(night: Night) -> tuple[ModelVersion, Batch]:
+    """A pinned night up to its sealed batch."""
+    model = steps.obtain_model(night, steps.take_corpus(night))
+    requests = steps.plan(night, steps.take_catalogue(night), model)
+    parts: list[Part] = []
+    verdicts: list[Verdicts] = []
+    for _ in steps.attempts(night):
+        for shard in steps.next_shards(night, requests, tuple(verdicts)):
+            parts.append(steps.write_texts(night, model, shard))
+            verdicts.append(steps.judge_texts(night, shard, parts[-1]))
+    return model, steps.seal(night, model, requests, tuple(parts), tuple(verdicts))
+
+
+def walk(night: Night) -> RunSummary:
+    """A pinned night to its end."""
+    model, batch = generated(night)
+    report = steps.judge_batch(night, batch)
+    return close.finish(night, model, batch, report, steps.put_on_shelf(night, batch, report))
+
+
+def rows_of(table: Table, *columns: str) -> list[dict[str, Any]]:
+    """A table's rows by item and locale, whole or only these columns."""
+    rows = table.dataset().to_table().to_pylist()
+    ordered = sorted(rows, key=lambda row: (row["item_id"], row["locale"]))
+    return [{name: row[name] for name in columns or row} for row in ordered]
+
+
+def flip(path: Path) -> None:
+    """Change one byte in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
