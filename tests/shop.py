@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from aigc_core.storage.known import Known
 from aigc_core.storage.progress import RunFolder
 from aigc_core.workspace import row_checks, rules_digest
 
+Rows = Sequence[Mapping[str, object]]
 SHIPPED = Path(__file__).parent.parent / "data_contracts" / "product_description"
 LINE = "product_description"
 KEPT = {
@@ -47,7 +49,7 @@ CHINESE = ENGLISH.replace(
 CHINESE = CHINESE.replace(" It holds {{ a.capacity }}.", "容量 {{ a.capacity }}。").replace(
     " Its weight is 777 kg.", "重量 777 kg。"
 )
-RECIPE: Mapping[str, Any] = {
+RECIPE: dict[str, object] = {
     "line": LINE,
     "title": "A tiny shop",
     "locales": ["en", "zh"],
@@ -109,7 +111,7 @@ def pair(number: int, **changes: object) -> dict[str, object]:
     return item(number) | texts | changes
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> str:
+def write_rows(path: Path, rows: Rows) -> str:
     """The rows as a JSONL file; its path as text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
@@ -126,7 +128,7 @@ def write_line(folder: Path, **changes: object) -> Path:
             kept = KEPT.get(part["name"], tuple(column["name"] for column in part["properties"]))
             part["properties"] = [column for column in part["properties"] if column["name"] in kept]
         (home / path.name).write_text(yaml.safe_dump(contract, allow_unicode=True, sort_keys=False), "utf-8")
-    (home / "recipe.yaml").write_text(yaml.safe_dump(dict(RECIPE | changes), allow_unicode=True), "utf-8")
+    (home / "recipe.yaml").write_text(yaml.safe_dump(RECIPE | changes, allow_unicode=True), "utf-8")
     return home
 
 
@@ -140,8 +142,6 @@ class Made:
     """One run made by the stages alone, up to its audit."""
 
     folder: RunFolder
-    making: Making
-    requests: RequestSet
     parts: tuple[Part, ...]
     verdicts: tuple[Verdicts, ...]
     batch: Batch
@@ -182,33 +182,49 @@ class Shop:
         made = making_of(self.line.recipe, self.model, dtype="text", check_config_digest=rules)
         return Making(**{name: changes.get(name, getattr(made, name)) for name in made.__slots__})
 
-    def requests(self, rows: Sequence[Mapping[str, object]], run_id: str = "run-1", **tonight: Any) -> RequestSet:
+    def requests(
+        self,
+        rows: Rows,
+        run_id: str = "run-1",
+        *,
+        making: Making | None = None,
+        seen: Sequence[str] = (),
+        limit: int | None = None,
+        retry_rejected: bool = False,
+    ) -> RequestSet:
         """The rows as a catalogue, and what of it wants a text."""
-        folder = RunFolder(self.root / "lake" / "runs" / run_id)
+        folder = self.folder(run_id)
         source = write_rows(self.root / f"{run_id}.jsonl", rows)
         snapshot = take_snapshot(source, self.line, folder.file("catalogue.parquet"), self.quarantine)
+        tonight = Tonight(
+            run_id=run_id,
+            path=folder.file("requests.parquet"),
+            making=making or self.making(),
+            seen=GroupSet.of(seen),
+            limit=limit,
+            retry_rejected=retry_rejected,
+        )
         known = Known(self.shelf, self.rejects, folder.file("scratch"))
-        wanted = {"making": self.making(), "seen": GroupSet.of(())} | tonight
-        night = Tonight(run_id=run_id, path=folder.file("requests.parquet"), **wanted)
-        return build_requests(self.line.recipe, snapshot, known, night)
+        return build_requests(self.line.recipe, snapshot, known, tonight)
 
-    def made(self, rows: Sequence[Mapping[str, object]], run_id: str = "run-1", **tonight: Any) -> Made:
+    def made(self, rows: Rows, run_id: str = "run-1", *, making: Making | None = None, retry: bool = False) -> Made:
         """One run of the stages over the rows, up to the audit."""
-        requests, folder = self.requests(rows, run_id, **tonight), RunFolder(self.root / "lake" / "runs" / run_id)
+        folder = self.folder(run_id)
+        requests = self.requests(rows, run_id, making=making, retry_rejected=retry)
         parts, verdicts = self.write(requests, folder)
-        recipe, making = self.line.recipe, tonight.get("making", self.making())
-        provenance = Provenance(run_key=f"key of {run_id}", recipe=recipe, model=self.model, making=making)
+        provenance = Provenance(
+            run_key=f"key of {run_id}",
+            recipe=self.line.recipe,
+            model=self.model,
+            making=making or self.making(),
+        )
         batch = seal_batch(requests, parts, verdicts, folder, provenance)
         report = audit(batch, self.bench(), self.shelf, folder.file("audit", "decisions.parquet"))
-        return Made(
-            folder=folder,
-            making=making,
-            requests=requests,
-            parts=tuple(parts),
-            verdicts=tuple(verdicts),
-            batch=batch,
-            report=report,
-        )
+        return Made(folder=folder, parts=tuple(parts), verdicts=tuple(verdicts), batch=batch, report=report)
+
+    def folder(self, run_id: str) -> RunFolder:
+        """A run's folder."""
+        return RunFolder(self.root / "lake" / "runs" / run_id)
 
     def write(self, requests: RequestSet, folder: RunFolder) -> tuple[list[Part], list[Verdicts]]:
         """Texts and verdicts of every attempt."""
@@ -217,8 +233,8 @@ class Shop:
         verdicts: list[Verdicts] = []
         for _ in range(generation.attempts):
             for shard in plan_shards(requests, verdicts, folder, shard_rows=generation.shard_rows):
-                engine = TemplateEngine(generation.template)
-                parts.append(generate_shard(shard, lambda engine=engine: engine, self.line.recipe.sampling, folder))
+                engine = partial(TemplateEngine, generation.template)
+                parts.append(generate_shard(shard, engine, self.line.recipe.sampling, folder))
                 verdicts.append(screen(parts[-1], shard, checks, folder, rules="rules"))
         return parts, verdicts
 
@@ -232,14 +248,29 @@ class Shop:
             max_reject_share=recipe.publish.max_reject_share,
         )
 
-    def order(self, rows: Sequence[Mapping[str, object]], **asked: Any) -> Order:
-        """An order for these rows at a fixed date."""
-        source = write_rows(self.root / "catalogue.jsonl", rows)
-        return Order(**{"line": LINE, "lake": str(self.root / "lake"), "source": source, "date": "2026-01-01"} | asked)
+    def order(
+        self,
+        rows: Rows,
+        *,
+        date: str = "2026-01-01",
+        limit: int | None = None,
+        retry_rejected: bool = False,
+        corpus: str | None = None,
+    ) -> Order:
+        """An order for these rows, at a fixed date unless another is named."""
+        return Order(
+            line=LINE,
+            lake=str(self.root / "lake"),
+            source=write_rows(self.root / "catalogue.jsonl", rows),
+            corpus=corpus,
+            date=date,
+            limit=limit,
+            retry_rejected=retry_rejected,
+        )
 
-    def night(self, rows: Sequence[Mapping[str, object]], **asked: Any) -> RunSummary:
+    def night(self, rows: Rows, *, date: str = "2026-01-01", retry_rejected: bool = False) -> RunSummary:
         """One whole night over these rows."""
-        return walk(pin.start(self.order(rows, **asked)))
+        return walk(pin.start(self.order(rows, date=date, retry_rejected=retry_rejected)))
 
 
 def generated(night: Night) -> tuple[ModelVersion, Batch]:

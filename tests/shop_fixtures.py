@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from shop import Made, Shop, item, read_line
 
 from aigc_core.contracts.content_line import ContentLine
-from shop import Made, Shop, item, read_line
 
 MIXED = (
     item(1),

@@ -84,7 +84,7 @@ def test_a_stable_unit_is_below_one(text: str) -> None:
 
 
 def test_stable_numbers_never_change() -> None:
-    assert (stable_unit("G-001"), seed_of("key", 1)) == (0.9003453552458967, 1)
+    assert (stable_unit("G-001"), seed_of("key", 1)) == (0.06251962777931204, 4557510799002598338)
 
 
 @given(st.lists(st.text(), min_size=1, max_size=4))

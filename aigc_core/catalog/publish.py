@@ -81,6 +81,7 @@ def publish(batch: Batch, report: AuditReport, passed: PassedAudit, table: Table
     _require_audited(batch, report, passed)
     _require_conserved(batch, report)
     count = report.states.get("published", 0)
+    report_progress(Progress(stage="publish", done=0, total=count))
     if not count:
         return Edition(run_id=batch.run_id, table=table.uri, version=None, published=0)
     table.create(schema, stats=(*KEY, "run_id"))
@@ -90,6 +91,7 @@ def publish(batch: Batch, report: AuditReport, passed: PassedAudit, table: Table
         key=batch.run_id,
         note={"run_id": batch.run_id, "content_hash": batch.content_hash, "published": str(count)},
     )
+    report_progress(Progress(stage="publish", done=count, total=count))
     if not commit.repeated:
         _read_back(table, commit.version, batch, report, schema)
     return Edition(
@@ -128,20 +130,18 @@ def _require_conserved(batch: Batch, report: AuditReport) -> None:
 
 
 def _accepted(batch: Batch, report: AuditReport, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    sent = 0
     for path, decided in zip(batch.paths, read_row_groups(report.decisions, ["state"]), strict=True):
         table = read_table(path, schema.names)
         chosen = (
             table.filter(pc.equal(decided["state"], "published")).select(schema.names).cast(schema).combine_chunks()
         )
-        sent += chosen.num_rows
-        report_progress(Progress(stage="publish", done=sent, total=report.states["published"]))
         yield from chosen.to_batches()
 
 
 def _read_back(table: Table, version: int, batch: Batch, report: AuditReport, schema: pa.Schema) -> None:
     """Compare what a reader of that version sees with what was sent: texts by their own hash, labels by column."""
-    mine = table.dataset(version).scanner(filter=ds.field("run_id") == batch.run_id).to_batches()
+    is_mine = ds.field("run_id").cast(pa.string()) == batch.run_id
+    mine = table.dataset(version).scanner(filter=is_mine).to_batches()
     if _content(mine) != _content(_accepted(batch, report, schema)):
         raise IntegrityBroken(
             f"Version {version} of {table.uri} does not hold what run {batch.run_id} committed.",

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aigc_core.checks.duplicates import signature
-from aigc_core.checks.labels import label_columns
+from aigc_core.checks.labels import file_label, label_columns
 from aigc_core.contracts.recipe import Recipe
 from aigc_core.generation.requests import Making
 from aigc_core.ids import fingerprint, text_sha256
@@ -119,8 +119,13 @@ def _write_sealed(
             continue
         table = _sealed(wanted, attempts.of(wanted["request_key"].combine_chunks()), requests.run_id, provenance)
         path = folder.file("batch", f"{number:05d}.parquet")
-        yield path, write_table(path, table), table.num_rows
+        yield path, write_table(path, table, _footer(table, path.name, provenance)), table.num_rows
         number += 1
+
+
+def _footer(table: pa.Table, name: str, provenance: Provenance) -> dict[str, str]:
+    rows = fingerprint(table["content_sha256"].to_pylist(), length=64)
+    return file_label(provenance.recipe.label, run_key=provenance.run_key, name=name, rows_sha256=rows)
 
 
 def _sealed(wanted: pa.Table, texts: pa.Table, run_id: str, provenance: Provenance) -> pa.Table:

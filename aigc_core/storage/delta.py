@@ -52,7 +52,13 @@ class Table:
 
     def dataset(self, version: int | None = None) -> ds.Dataset:
         """The rows as an Arrow dataset: filters and columns are pushed down."""
-        return self._open(version).to_pyarrow_dataset()
+        table = self._open(version)
+        dataset = table.to_pyarrow_dataset()
+        # A merge writes `string_view` where the log says `string`, and Arrow compares the two with nothing: readers
+        # that push filters down need the types that lie in the files.
+        stored = [fragment.physical_schema for fragment in dataset.get_fragments()]
+        alike = stored and all(schema.equals(stored[0]) for schema in stored)
+        return table.to_pyarrow_dataset(schema=stored[0]) if alike else dataset
 
     def create(self, schema: pa.Schema, *, stats: tuple[str, ...]) -> None:
         """Make an empty table unless there is one.

@@ -73,7 +73,7 @@ def _lines(summary: RunSummary) -> Iterable[tuple[str, str, str]]:
     yield "tokens", f"{summary.tokens:,}", f"{summary.tokens_per_second:,.0f} tokens/s"
     yield "seconds", f"{sum(summary.seconds.values()):,.1f}", _counts(summary.seconds)
     if "per_published" in summary.cost:
-        price = f"{float(summary.cost['per_published']):.6f} {summary.cost['currency']}"
+        price = f"{float(summary.cost['per_published']):.2g} {summary.cost['currency']}"
         yield "cost", f"{float(summary.cost['total']):.4f}", f"{price} a published text"
     for gate in summary.gates:
         if not gate.passed:

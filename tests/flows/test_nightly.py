@@ -48,10 +48,10 @@ def test_second_night_generates_nothing(lake_copy: Path, first_night: FirstNight
 
 def test_only_the_changed_item_is_written_again(lake_copy: Path, tmp_path: Path) -> None:
     item, source = changed_sample(lake_copy, tmp_path / "changed.jsonl")
-    before = ask(lake_copy, f"SELECT * FROM {SHELF} WHERE item_id NOT LIKE '{item}' ORDER BY ALL")
+    before = ask(lake_copy, f"SELECT * FROM {SHELF} WHERE item_id <> '{item}' ORDER BY ALL")
     again = one_night(lake_copy, source=source)
-    after = ask(lake_copy, f"SELECT * FROM {SHELF} WHERE item_id NOT LIKE '{item}' ORDER BY ALL")
-    written = ask(lake_copy, f"SELECT item_id, locale FROM outcomes WHERE run_id LIKE '{again.run_id}' AND attempts > 0")
+    after = ask(lake_copy, f"SELECT * FROM {SHELF} WHERE item_id <> '{item}' ORDER BY ALL")
+    written = ask(lake_copy, f"SELECT item_id, locale FROM outcomes WHERE run_id = '{again.run_id}' AND attempts > 0")
     assert again.planned == {"attributes changed": 2, "published before": 2 * LIMIT - 2}
     assert {(row["item_id"], row["locale"]) for row in written} == {(item, "en"), (item, "zh")}
     assert before == after
