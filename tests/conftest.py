@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nights import Edits, FirstNight, LineCopy, copy_line, one_night
+from nights import Aigc, Edits, FirstNight, LineCopy, copy_line, one_night
 
 from aigc_core.workspace import REPOSITORY, quiet_console, quiet_process
 
@@ -75,3 +75,9 @@ def line_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LineCopy:
         return folder
 
     return copy
+
+
+@pytest.fixture
+def aigc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Aigc:
+    """The command as a person calls it."""
+    return Aigc(monkeypatch, capsys)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from aigc_core.catalog.query import run_query
@@ -58,3 +59,29 @@ def copy_line(lines: Path, edits: Edits) -> Path:
         place[last] = value
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False), "utf-8")
     return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Aigc:
+    """`aigc`, without the start of a process."""
+
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *words: object) -> Said:
+        from flows.console.cli import main
+
+        self.monkeypatch.setattr("sys.argv", ["aigc", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        said = self.capsys.readouterr()
+        return Said(int(stopped.value.code or 0), said.out, said.err)

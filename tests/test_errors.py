@@ -9,7 +9,7 @@ import pytest
 from aigc_core import errors
 from aigc_core.errors import AigcError, AuditBlocked
 
-CLASSES: list[type[AigcError]] = [found for _, found in inspect.getmembers(errors, inspect.isclass)]
+CLASSES: list[type[AigcError]] = [found for found in vars(errors).values() if inspect.isclass(found)]
 DRAWN = re.compile(r"^(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)\s+(?:exit (?P<code>\d))?", re.MULTILINE)
 
 

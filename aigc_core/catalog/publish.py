@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from aigc_core.checks.labels import field_metadata
 from aigc_core.contracts.recipe import Label
@@ -18,6 +17,7 @@ from aigc_core.storage.files import read_row_groups, read_table, sha256_of
 
 KEY = ("item_id", "locale")
 _TEXTS = ("text", "text_labelled")
+_COMPARED = (*KEY, *_TEXTS, "aigc_label", "aigc_produce_id")
 _OPTIONAL = {
     "seller_id",
     "category",
@@ -140,20 +140,25 @@ def _accepted(batch: Batch, report: AuditReport, schema: pa.Schema) -> Iterator[
 
 def _read_back(table: Table, version: int, batch: Batch, report: AuditReport, schema: pa.Schema) -> None:
     """Compare what a reader of that version sees with what was sent: texts by their own hash, labels by column."""
-    is_mine = ds.field("run_id").cast(pa.string()) == batch.run_id
-    mine = table.dataset(version).scanner(filter=is_mine).to_batches()
-    if _content(mine) != _content(_accepted(batch, report, schema)):
+    if _content(_on_shelf(table, version, batch.run_id)) != _content(_accepted(batch, report, schema)):
         raise IntegrityBroken(
             f"Version {version} of {table.uri} does not hold what run {batch.run_id} committed.",
             remedy="Do not serve it: restore the version before.",
         )
 
 
+def _on_shelf(table: Table, version: int, run_id: str) -> Iterator[pa.RecordBatch]:
+    """The run's rows in that version. Cast before they are filtered: Arrow cannot filter what a merge writes."""
+    for rows in table.dataset(version).to_batches(columns=[*_COMPARED, "run_id"]):
+        plain = rows.cast(pa.schema([(name, pa.string()) for name in rows.schema.names]))
+        yield plain.filter(pc.equal(plain.column("run_id"), run_id))
+
+
 def _content(batches: Iterator[pa.RecordBatch]) -> tuple[int, int]:
     """(rows, order-free digest) over ids, texts and labels."""
     rows, total = 0, 0
     for batch in batches:
-        columns = [batch.column(name).to_pylist() for name in (*KEY, *_TEXTS, "aigc_label", "aigc_produce_id")]
+        columns = [batch.column(name).to_pylist() for name in _COMPARED]
         for row in zip(*columns, strict=True):
             total += int.from_bytes(hashlib.sha256("\x1f".join(row).encode()).digest()[:16])
             rows += 1

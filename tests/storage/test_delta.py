@@ -151,14 +151,14 @@ def test_processes_at_once_make_one_commit_a_key(table: Table, keys: tuple[str, 
 
 def test_a_file_in_place_of_the_lake_is_told(tmp_path: Path) -> None:
     (tmp_path / "lake").write_text("not a folder")
-    with pytest.raises(LakeUnusable, match="The lake cannot be used at .*lake/t: Not a directory"):
+    with pytest.raises(LakeUnusable, match=r"The lake cannot be used at .*lake/t: .*It must be a folder"):
         Table(str(tmp_path / "lake" / "t")).create(SCHEMA, stats=())
 
 
 def test_a_broken_log_is_told(table: Table) -> None:
     log = Path(table.uri, "_delta_log", "00000000000000000000.json")
     log.write_text("{")
-    with pytest.raises(LakeUnusable, match="The table at .* cannot be used: "):
+    with pytest.raises(LakeUnusable, match=r"The table at .* cannot be used: "):
         table.version()
 
 

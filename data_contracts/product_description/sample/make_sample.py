@@ -45,6 +45,8 @@ COLUMNS = (
     ),
 )
 Row = dict[str, object]
+OPTIONAL = {"fit": "audience", "sizes": "sizes", "certification": "certification"}
+"""Sentence -> the attribute it is about; the text about a toy names its audience beside the age."""
 T = TypeVar("T")
 
 
@@ -125,14 +127,16 @@ class Shop:
         values = self._values(row, locale)
         values["touch"] = chance.pick(self._words["touch"][locale][row["material"]])
         values["note"] = chance.pick(kind["feature"][row["feature"]]["en" if locale == "en" else "zh_note"])
-        values["item"] = kind["item"][locale].format(**values)
-        parts = [self._words["open"][locale], *(kind[locale][part] for part in ("body", "feature", "close"))]
-        if chance.below(0.3):
-            parts[1], parts[2] = parts[2], parts[1]
-        if row["certification"]:
-            parts.append(kind[locale]["certification"])
+        values |= {"item": kind["item"][locale].format(**values), "noun": kind["noun"][locale]}
+        values |= self._clauses(row, values, locale=locale, chance=chance)
+        parts = [self._words[part][locale] for part in _order(row, chance)]
         sentences = [str(chance.pick(part)).format(**values) for part in parts]
         return _tidy_english(" ".join(sentences)) if locale == "en" else _tidy_chinese("".join(sentences))
+
+    def _clauses(self, row: Row, values: dict[str, str], *, locale: str, chance: Chance) -> dict[str, str]:
+        columns = chance.some(list(self._words["categories"][row["category"]]["numbers"]), 2)
+        patterns = [chance.pick(self._words["clauses"][locale][column]) for column in columns]
+        return {part: str(pattern).format(**values) for part, pattern in zip(("one", "other"), patterns, strict=True)}
 
     def _values(self, row: Row, locale: str) -> dict[str, str]:
         units = self._words["units"]
@@ -144,6 +148,14 @@ class Shop:
         names = {"use": kind["use"], "style": kind.get("style", {})} | chinese
         shown["feature"] = kind["feature"][row["feature"]]["zh"]
         return shown | {column: table[shown[column]] for column, table in names.items() if column in shown}
+
+
+def _order(row: Row, chance: Chance) -> list[str]:
+    """The sentences of a text: what it is first, then numbers and feature in either order."""
+    middle = ["body", "feature"] if chance.below(0.7) else ["feature", "body"]
+    told = "fit" if row["category"] == "toy" else ""
+    optional = [part for part, column in OPTIONAL.items() if row.get(column) and part != told]
+    return ["open", *middle, *optional, "close"]
 
 
 def _tidy_english(text: str) -> str:

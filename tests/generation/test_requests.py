@@ -1,0 +1,155 @@
+"""A night costs what changed: every item and locale is asked for, or known, and says why."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from shop import LINE, Made, Shop, item
+
+from aigc_core.catalog.outcomes import keep_rejects
+from aigc_core.catalog.publish import publish, published_schema
+from aigc_core.records import RequestSet
+from aigc_core.storage.groups import is_held_out
+
+pytest_plugins = ("shop_fixtures",)
+
+KNOWN = [item(1), item(2, feature="bad")]
+
+
+def decided(shop: Shop, made: Made) -> None:
+    """Put the run on the shelf and its rejections with the rejects."""
+    schema = published_schema(LINE, shop.line.recipe.label)
+    publish(made.batch, made.report, made.report.require_passed(), shop.shelf, schema)
+    keep_rejects(made.batch, made.report, shop.rejects, decided_at="2026-01-01T00:00:00+00:00")
+
+
+@pytest.fixture
+def second(shop: Shop) -> Shop:
+    """A shop whose first night published one item and rejected another, in both languages."""
+    decided(shop, shop.made(KNOWN))
+    return shop
+
+
+def rows(requests: RequestSet) -> pa.Table:
+    """The requests."""
+    return pq.read_table(requests.path)
+
+
+def test_the_first_night_asks_for_everything(shop: Shop) -> None:
+    requests = shop.requests([item(2), item(1)])
+    table = rows(requests)
+    assert (requests.requests, requests.to_generate, requests.reasons, requests.states) == (4, 4, {"new": 4}, {})
+    assert table["item_id"].to_pylist() == ["S-002", "S-002", "S-001", "S-001"]
+    assert table["locale"].to_pylist() == ["en", "zh"] * 2
+    assert table["position"].to_pylist() == [0, 1, 2, 3]
+    assert table["prompt"][1].as_py().startswith("zh: category bottle; name Cedar I;")
+
+
+def test_an_item_without_a_required_attribute_gets_no_text(shop: Shop) -> None:
+    requests = shop.requests([item(1, material=None, name="X"), item(2)])
+    assert requests.states == {"no_data": 2}
+    assert requests.reasons == {"new": 2, "no data: material": 2}
+    assert (requests.to_generate, rows(requests)["prompt"][0].as_py()) == (2, "")
+
+
+def test_nothing_changed_is_nothing_to_do(second: Shop) -> None:
+    requests = second.requests(KNOWN, "run-2")
+    assert (requests.to_generate, requests.states) == (0, {"unchanged": 4})
+    assert requests.reasons == {"published before": 2, "rejected before": 2}
+    assert set(rows(requests)["previous"].to_pylist()) == {"run-1"}
+
+
+def test_changed_attributes_ask_again(second: Shop) -> None:
+    requests = second.requests([item(1, capacity_ml=999), item(2, feature="bad", capacity_ml=999)], "run-2")
+    assert requests.reasons == {"attributes changed": 4}
+    assert set(rows(requests)["previous"].to_pylist()) == {"run-1"}
+
+
+def test_a_column_the_model_is_not_shown_asks_nothing(second: Shop) -> None:
+    assert second.requests([item(1, seller_id="another")], "run-2").reasons == {"published before": 2}
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [("prompt_digest", "prompt changed"), ("check_config_digest", "rules changed")],
+)
+def test_a_changed_way_of_making_asks_again(second: Shop, changed: str, reason: str) -> None:
+    requests = second.requests(KNOWN, "run-2", making=second.making(**{changed: "another"}))
+    assert requests.reasons == {reason: 4}
+
+
+@pytest.mark.parametrize("changed", ["model_digest", "decode_digest"])
+def test_model_and_sampling_ask_nothing_unless_the_recipe_says_so(second: Shop, changed: str) -> None:
+    requests = second.requests(KNOWN, "run-2", making=second.making(**{changed: "another"}))
+    assert requests.to_generate == 0
+
+
+def test_a_rejection_is_tried_again_on_demand_under_a_key_of_its_own(second: Shop) -> None:
+    before = set(rows(second.requests(KNOWN, "run-2"))["request_key"].to_pylist())
+    requests = second.requests(KNOWN, "run-3", retry_rejected=True)
+    assert requests.reasons == {"published before": 2, "retry of rejected": 2}
+    retried = rows(requests).filter(pa.compute.is_null(rows(requests)["state"]))
+    assert retried["item_id"].to_pylist() == ["S-002", "S-002"]
+    assert not before & set(retried["request_key"].to_pylist())
+
+
+def test_a_request_key_covers_all_that_shapes_a_text(shop: Shop) -> None:
+    digests = ("engine", "dtype", "model_digest", "prompt_digest", "decode_digest")
+    makings = [shop.making(), *(shop.making(**{name: "another"}) for name in digests)]
+    keys = [rows(shop.requests([item(1)], f"run-{n}", making=one))["request_key"][0] for n, one in enumerate(makings)]
+    assert len(set(keys)) == len(makings)
+
+
+def test_changed_rules_keep_the_key(shop: Shop) -> None:
+    one, other = (
+        shop.requests([item(1)]),
+        shop.requests([item(1)], "run-2", making=shop.making(check_config_digest="x")),
+    )
+    assert rows(one)["request_key"] == rows(other)["request_key"]
+    assert one.fingerprint == other.fingerprint
+
+
+def test_seen_groups_are_marked(shop: Shop) -> None:
+    table = rows(shop.requests([item(1), item(2)], seen=["G-002"]))
+    assert table["seen"].to_pylist() == [False, False, True, True]
+
+
+def test_a_limited_night_draws_held_out_groups_first(shop: Shop) -> None:
+    items = [item(number) for number in range(20)]
+    share = shop.line.recipe.model.training.held_out_share
+    held_out = {f"G-{number:03d}" for number in range(20) if is_held_out(LINE, f"G-{number:03d}", share)}
+    groups = rows(shop.requests(items, limit=len(held_out)))["product_group"].to_pylist()
+    assert set(groups) == held_out
+    more = rows(shop.requests(items, "run-2", limit=len(held_out) + 3))["product_group"].to_pylist()
+    assert held_out < set(more)
+    assert len(set(more)) == len(held_out) + 3
+
+
+def test_a_limited_draw_depends_on_the_items_alone(shop: Shop) -> None:
+    items = [item(number) for number in range(20)]
+    one = rows(shop.requests(items, limit=7))["item_id"].to_pylist()
+    other = rows(shop.requests(items[::-1], "run-2", limit=7))["item_id"].to_pylist()
+    assert one == sorted(one)
+    assert sorted(other) == one
+
+
+def test_a_limit_above_the_catalogue_is_the_catalogue(shop: Shop) -> None:
+    assert shop.requests([item(1)], limit=9).requests == 2
+
+
+def test_a_changed_model_asks_again_where_the_recipe_says_so(tmp_path: Path, second: Shop) -> None:
+    generation = second.line.recipe.generation.model_copy(update={"regenerate_on": frozenset({"model"})})
+    recipe = second.line.recipe.model_copy(update={"generation": generation})
+    watching = Shop(
+        root=second.root,
+        line=type(second.line)(
+            folder=second.line.folder,
+            recipe=recipe,
+            corpus=second.line.corpus,
+            catalogue=second.line.catalogue,
+            description=second.line.description,
+        ),
+    )
+    assert watching.requests(KNOWN, "run-2", making=second.making(model_digest="x")).reasons == {"model changed": 4}
+    assert watching.requests(KNOWN, "run-3", making=second.making(prompt_digest="x")).to_generate == 0
