@@ -78,6 +78,7 @@ def line_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LineCopy:
 
 
 @pytest.fixture
-def aigc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Aigc:
-    """The command as a person calls it."""
+def aigc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Aigc:
+    """The command as a person calls it in an empty folder."""
+    monkeypatch.chdir(tmp_path)
     return Aigc(monkeypatch, capsys)

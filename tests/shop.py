@@ -128,7 +128,7 @@ def write_line(folder: Path, **changes: object) -> Path:
             kept = KEPT.get(part["name"], tuple(column["name"] for column in part["properties"]))
             part["properties"] = [column for column in part["properties"] if column["name"] in kept]
         (home / path.name).write_text(yaml.safe_dump(contract, allow_unicode=True, sort_keys=False), "utf-8")
-    (home / "recipe.yaml").write_text(yaml.safe_dump(RECIPE | changes, allow_unicode=True), "utf-8")
+    (home / "recipe.yaml").write_text(yaml.safe_dump(RECIPE | changes, allow_unicode=True, sort_keys=False), "utf-8")
     return home
 
 

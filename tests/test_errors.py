@@ -9,7 +9,7 @@ import pytest
 from aigc_core import errors
 from aigc_core.errors import AigcError, AuditBlocked
 
-CLASSES: list[type[AigcError]] = [found for found in vars(errors).values() if inspect.isclass(found)]
+CLASSES = [found for found in vars(errors).values() if inspect.isclass(found) and issubclass(found, AigcError)]
 DRAWN = re.compile(r"^(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)\s+(?:exit (?P<code>\d))?", re.MULTILINE)
 
 

@@ -97,7 +97,7 @@ def _pairs(value: object) -> str | None:
 def _literal(text: str) -> object:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         pass
     try:
         return ast.literal_eval(text)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import yaml
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
 from aigc_core.contracts.positions import line_of, load_yaml
 from aigc_core.errors import RecipeInvalid
@@ -121,6 +121,11 @@ class Generation(Strict):
     """Changes that make a published text be written again."""
     template: dict[Locale, str] = {}
     """Sandboxed Jinja for the template engine, per locale."""
+
+    @field_serializer("regenerate_on")
+    def _in_order(self, value: frozenset[str]) -> list[str]:
+        """Sorted: a set's own order differs from process to process, and digests are made of this."""
+        return sorted(value)
 
 
 class Publish(Strict):

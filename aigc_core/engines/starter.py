@@ -58,7 +58,26 @@ def make_model(settings: Starter, vocabulary: int, seed: int) -> "PreTrainedMode
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LlamaForCausalLM(config)
+        model = LlamaForCausalLM(config)
+        _prepare_copying(model)
+        return model
+
+
+def _prepare_copying(model: "PreTrainedModel") -> None:
+    """Start each attention layer as one that passes on what it looks at: O = V^T with orthonormal V.
+
+    With tied embeddings a head then raises the very token it attends to, so that a small model learns to copy names
+    and numbers from the prompt in a fraction of the tokens; after Trockman and Kolter 2023, "Mimetic
+    Initialization of Self-Attention Layers" (arXiv 2305.09828), section 3.
+    """
+    import torch
+
+    width = int(model.config.hidden_size)
+    with torch.no_grad():
+        for layer in model.model.layers:
+            values, _ = torch.linalg.qr(torch.randn(width, width))
+            layer.self_attn.v_proj.weight.copy_(values)
+            layer.self_attn.o_proj.weight.copy_(values.T)
 
 
 def _inner_size(hidden: int) -> int:

@@ -130,10 +130,14 @@ def _requests(batch: pa.RecordBatch, recipe: Recipe, tonight: Tonight) -> pa.Tab
 def _request(row: Mapping[str, Any], recipe: Recipe, tonight: Tonight) -> dict[str, Any]:
     making = tonight.making
     state, reason, previous = _decide(row, recipe, making, retry=tonight.retry_rejected)
+    key = request_key(row["item_id"], row["locale"], row["attributes_digest"], making)
+    if reason.startswith(_RETRY):
+        # The key fixes all randomness: under the old one the rejected texts would be written again.
+        key = fingerprint([key, previous])
     return {
         **{name: row[name] for name in _CARRIED},
         "position": row["position"] * len(recipe.locales) + recipe.locales.index(row["locale"]),
-        "request_key": request_key(row["item_id"], row["locale"], row["attributes_digest"], making),
+        "request_key": key,
         "attributes_digest": row["attributes_digest"],
         "prompt": "" if state else prompt_for(recipe, row["item_id"], row["locale"], row["attributes"]),
         "prompt_digest": making.prompt_digest,
@@ -154,7 +158,7 @@ def _decide(
     rejected, published = _changes(row, "decided", recipe, making), _changes(row, "published", recipe, making)
     if rejected is not None and not rejected:
         if retry:
-            return None, f"retry of {row['decided_state']}", row["decided_run_id"]
+            return None, f"{_RETRY}{row['decided_state']}", row["decided_run_id"]
         return "unchanged", f"{row['decided_state']} before", row["decided_run_id"]
     if published is not None:
         if not published:
@@ -183,6 +187,7 @@ def _changes(row: Mapping[str, Any], side: str, recipe: Recipe, making: Making) 
     return changed
 
 
+_RETRY = "retry of "
 _COLUMN_OF = {"attributes": "attributes", "prompt": "prompt", "model": "model", "sampling": "decode"}
 
 

@@ -58,7 +58,11 @@ class Table:
         # that push filters down need the types that lie in the files.
         stored = [fragment.physical_schema for fragment in dataset.get_fragments()]
         alike = stored and all(schema.equals(stored[0]) for schema in stored)
-        return table.to_pyarrow_dataset(schema=stored[0]) if alike else dataset
+        if not alike:
+            return dataset
+        return table.to_pyarrow_dataset(
+            schema=pa.schema([field.with_metadata(dataset.schema.field(field.name).metadata) for field in stored[0]])
+        )
 
     def create(self, schema: pa.Schema, *, stats: tuple[str, ...]) -> None:
         """Make an empty table unless there is one.
@@ -75,7 +79,18 @@ class Table:
         }
         with lake_errors(self.uri), _delta_errors(self.uri):
             Path(self.uri).parent.mkdir(parents=True, exist_ok=True)
-            write_deltalake(self.uri, schema.empty_table(), mode="ignore", configuration=configuration)
+            try:
+                DeltaTable.create(
+                    self.uri,
+                    schema,
+                    mode="ignore",
+                    configuration=configuration,
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                )
+            except CommitFailedError:
+                # A rival made it at the same moment.
+                if not self.exists():
+                    raise
 
     def append_once(self, rows: Callable[[], Rows], *, key: str, note: Mapping[str, str]) -> Commit:
         """Append rows in one commit, unless a commit of that key is there."""

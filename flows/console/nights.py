@@ -15,10 +15,16 @@ Rows = list[tuple[Any, ...]]
 
 
 def run_night(console: Console, **order: Any) -> RunSummary:  # noqa: ANN401 -- the flow's own parameters
-    """Run the nightly flow in this process; a blocked run comes back as its summary."""
+    """Run the nightly flow in this process; a blocked run comes back as its summary.
+
+    Raises:
+        UserError: the order cannot be carried out.
+    """
     quiet_process()
     quiet_console()
     console.print("starting Prefect", style="dim")
+    from prefect.exceptions import ParameterTypeError
+
     from flows.nightly import nightly
 
     with shown_progress(console):
@@ -27,6 +33,9 @@ def run_night(console: Console, **order: Any) -> RunSummary:  # noqa: ANN401 -- 
         except AuditBlocked as blocked:
             console.print(str(blocked), style="red", markup=False, soft_wrap=True)
             return finished_run(open_workspace(order.get("lake")), blocked.run_id)
+        except ParameterTypeError as error:
+            wrong = " ".join(str(error).split(":", 1)[-1].split())
+            raise UserError(f"A value cannot be used: {wrong}.", remedy="See `aigc nightly --help`.") from error
     return summary
 
 

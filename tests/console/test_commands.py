@@ -11,12 +11,14 @@ from nights import AIGC, LIMIT, LINE, SHELF, Aigc, FirstNight, LineCopy
 from aigc_core.records import TERMINAL_STATES
 from aigc_core.workspace import child_environment
 
+COUNTS = f"SELECT locale, count(*) AS n FROM {SHELF} GROUP BY 1 ORDER BY 1"  # noqa: S608 -- our own words
+
 
 @pytest.fixture(scope="module")
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     """`aigc nightly --json` as a process of its own, with Prefect's embedded server."""
     home = tmp_path_factory.mktemp("real")
-    words = [AIGC, "nightly", LINE, "--lake", home / "lake", "--limit", "10", "--engine", "template", "--json"]
+    words = [AIGC, "nightly", LINE, "--lake", str(home / "lake"), "--limit", "10", "--engine", "template", "--json"]
     settings = child_environment(PREFECT_HOME=str(home / "prefect"))
     return subprocess.run(words, capture_output=True, text=True, cwd=home, env=settings, timeout=240, check=False)
 
@@ -38,7 +40,7 @@ def test_its_json_is_the_last_line_and_adds_up(real_run: subprocess.CompletedPro
 
 
 def test_blocked_night_exits_with_four(aigc: Aigc, line_copy: LineCopy, tmp_path: Path, prefect_server: str) -> None:
-    line_copy({"publish.max_reject_share": 0, "checks.Q-L7.limits.zh.min_chars": 45})
+    line_copy({"publish.max_reject_share": 0, "checks.Q-L7.limits.zh.min_chars": 150})
     said = aigc("nightly", LINE, "--engine", "template", "--limit", "5", "--lake", tmp_path / "lake", "--json")
     found = json.loads(said.out.splitlines()[-1])
     assert said.code == 4
@@ -117,12 +119,12 @@ def test_query_as_json_lines(aigc: Aigc, first_night: FirstNight) -> None:
 
 
 def test_query_as_table(aigc: Aigc, first_night: FirstNight) -> None:
-    said = aigc("query", f"SELECT locale, count(*) AS n FROM {SHELF} GROUP BY 1 ORDER BY 1", "--lake", first_night.lake)
+    said = aigc("query", COUNTS, "--lake", first_night.lake)
     assert [line.split() for line in said.out.splitlines()] == [["locale", "n"], ["en", "40"], ["zh", "40"]]
 
 
 def test_query_cut_short_says_so(aigc: Aigc, first_night: FirstNight) -> None:
-    said = aigc("query", f"SELECT item_id FROM {SHELF}", "--lake", first_night.lake, "--limit", 3, "--format", "jsonl")
+    said = aigc("query", f"FROM {SHELF}", "--lake", first_night.lake, "--limit", 3, "--format", "jsonl")
     assert len(said.out.splitlines()) == 3
     assert "There are more than 3 rows: raise --limit." in said.err
 

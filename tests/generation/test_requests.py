@@ -1,8 +1,9 @@
 """A night costs what changed: every item and locale is asked for, or known, and says why."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from shop import LINE, Made, Shop, item
@@ -89,7 +90,7 @@ def test_a_rejection_is_tried_again_on_demand_under_a_key_of_its_own(second: Sho
     before = set(rows(second.requests(KNOWN, "run-2"))["request_key"].to_pylist())
     requests = second.requests(KNOWN, "run-3", retry_rejected=True)
     assert requests.reasons == {"published before": 2, "retry of rejected": 2}
-    retried = rows(requests).filter(pa.compute.is_null(rows(requests)["state"]))
+    retried = rows(requests).filter(pc.is_null(rows(requests)["state"]))
     assert retried["item_id"].to_pylist() == ["S-002", "S-002"]
     assert not before & set(retried["request_key"].to_pylist())
 
@@ -138,18 +139,9 @@ def test_a_limit_above_the_catalogue_is_the_catalogue(shop: Shop) -> None:
     assert shop.requests([item(1)], limit=9).requests == 2
 
 
-def test_a_changed_model_asks_again_where_the_recipe_says_so(tmp_path: Path, second: Shop) -> None:
+def test_a_changed_model_asks_again_where_the_recipe_says_so(second: Shop) -> None:
     generation = second.line.recipe.generation.model_copy(update={"regenerate_on": frozenset({"model"})})
     recipe = second.line.recipe.model_copy(update={"generation": generation})
-    watching = Shop(
-        root=second.root,
-        line=type(second.line)(
-            folder=second.line.folder,
-            recipe=recipe,
-            corpus=second.line.corpus,
-            catalogue=second.line.catalogue,
-            description=second.line.description,
-        ),
-    )
+    watching = replace(second, line=replace(second.line, recipe=recipe))
     assert watching.requests(KNOWN, "run-2", making=second.making(model_digest="x")).reasons == {"model changed": 4}
     assert watching.requests(KNOWN, "run-3", making=second.making(prompt_digest="x")).to_generate == 0
