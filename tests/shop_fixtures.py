@@ -3,21 +3,10 @@
 from pathlib import Path
 
 import pytest
-from shop import Made, Shop, item, read_line
+from shop import MIXED, Made, Shop, read_line
 
 from aigc_core.contracts.content_line import ContentLine
-
-MIXED = (
-    item(1),
-    item(2, feature="bad"),
-    item(3, feature="second try"),
-    item(4, feature="broken"),
-    item(5, material=None),
-    item(6, name="Fennel", product_group="twin-a", capacity_ml=None),
-    item(7, name="Fennel", product_group="twin-b", capacity_ml=None),
-    *(item(number) for number in range(8, 12)),
-)
-"""Published, rejected, published at the second attempt, failed, no data, one duplicate of a pair, published."""
+from aigc_core.records import RunSummary
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +26,16 @@ def open_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """An empty lake for whole nights, with a copy of the line that may be changed."""
     monkeypatch.setenv("AIGC_LINES", str(tmp_path / "lines"))
     return Shop(root=tmp_path, line=read_line(tmp_path / "lines"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, RunSummary]:
+    """A finished first night over items of every kind; read only."""
+    root = tmp_path_factory.mktemp("first")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIGC_LINES", str(root / "lines"))
+        shop = Shop(root=root, line=read_line(root / "lines"))
+        return shop, shop.night(MIXED)
 
 
 @pytest.fixture(scope="session")

@@ -154,4 +154,4 @@ def gate_l2(rows: pa.RecordBatch | pa.Table) -> list[int]:
 
 def _holds_text(labelled: pa.Array | pa.ChunkedArray, text: pa.Array | pa.ChunkedArray) -> pa.Array:
     pairs = zip(labelled.to_pylist(), text.to_pylist(), strict=True)
-    return pa.array([whole is not None and part is not None and part in whole for whole, part in pairs])
+    return pa.array([None not in (whole, part) and part in whole for whole, part in pairs], pa.bool_())

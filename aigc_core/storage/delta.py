@@ -17,7 +17,9 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from aigc_core.errors import CommitConflict, LakeUnusable
+from aigc_core.ids import fingerprint, is_safe_id
 from aigc_core.storage.files import lake_errors
+from aigc_core.storage.upsert import file_actions
 
 Rows = Any
 """A `pa.Table` or a `pa.RecordBatchReader`; Arrow ships no types."""
@@ -52,17 +54,7 @@ class Table:
 
     def dataset(self, version: int | None = None) -> ds.Dataset:
         """The rows as an Arrow dataset: filters and columns are pushed down."""
-        table = self._open(version)
-        dataset = table.to_pyarrow_dataset()
-        # A merge writes `string_view` where the log says `string`, and Arrow compares the two with nothing: readers
-        # that push filters down need the types that lie in the files.
-        stored = [fragment.physical_schema for fragment in dataset.get_fragments()]
-        alike = stored and all(schema.equals(stored[0]) for schema in stored)
-        if not alike:
-            return dataset
-        return table.to_pyarrow_dataset(
-            schema=pa.schema([field.with_metadata(dataset.schema.field(field.name).metadata) for field in stored[0]])
-        )
+        return self._open(version).to_pyarrow_dataset()
 
     def create(self, schema: pa.Schema, *, stats: tuple[str, ...]) -> None:
         """Make an empty table unless there is one.
@@ -111,23 +103,28 @@ class Table:
     def upsert_once(
         self, rows: Callable[[], Rows], *, on: tuple[str, ...], key: str, note: Mapping[str, str]
     ) -> Commit:
-        """Update the rows whose `on` columns match and insert the others, in one commit a key."""
-        match = " AND ".join(f"target.{column} = source.{column}" for column in on)
+        """Put rows in the place of those whose `on` columns match and add the others, in one commit a key."""
 
-        def merge(table: DeltaTable, how: CommitProperties) -> None:
-            merger = table.merge(rows(), match, source_alias="source", target_alias="target", commit_properties=how)
-            merger.when_matched_update_all().when_not_matched_insert_all().execute()
+        def swap(table: DeltaTable, how: CommitProperties) -> None:
+            # The log spells paths as addresses: a name of plain letters is spelt the same everywhere.
+            name = key if is_safe_id(key) else fingerprint(key)
+            actions = file_actions(table, Path(self.uri), rows, on, f"{name}-{table.version()}")
+            table.create_write_transaction(
+                actions, mode="append", schema=table.schema(), partition_by=[], commit_properties=how
+            )
 
-        return self._once(key, note, merge)
+        return self._once(key, note, swap)
 
     def _once(self, key: str, note: Mapping[str, str], act: Callable[[DeltaTable, CommitProperties], None]) -> Commit:
         how = CommitProperties(
-            max_commit_retries=0, custom_metadata=dict(note), app_transactions=[Transaction(f"aigc:{key}", 1)]
+            max_commit_retries=0,
+            custom_metadata={**note, "key": key},
+            app_transactions=[Transaction(f"aigc:{key}", 1)],
         )
         for attempt in range(_TRIES):
             table = self._open()
             if table.transaction_version(f"aigc:{key}") is not None:
-                return Commit(table.version(), repeated=True)
+                return Commit(_version_of(table, key), repeated=True)
             try:
                 with lake_errors(self.uri):
                     act(table, how)
@@ -143,6 +140,12 @@ class Table:
     def _open(self, version: int | None = None) -> DeltaTable:
         with lake_errors(self.uri), _delta_errors(self.uri):
             return DeltaTable(self.uri, version=version)
+
+
+def _version_of(table: DeltaTable, key: str) -> int:
+    """The version that the key's commit made; the current one where the log was cleaned since."""
+    found = (int(entry["version"]) for entry in table.history() if entry.get("key") == key)
+    return next(found, table.version())
 
 
 class _delta_errors:

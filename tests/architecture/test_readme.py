@@ -1,5 +1,6 @@
 """The README is true: its tree, its commands and its code are held against the repository."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -93,14 +94,24 @@ def test_other_commands_name_files_that_are_there() -> None:
     assert all((REPOSITORY / name).is_file() for name in named)
 
 
+def answers(code: str) -> list[Any]:
+    """Run code as a notebook does: the value of every line that is an expression."""
+    space: dict[str, Any] = {}
+    told = []
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.Expr):
+            told.append(eval(compile(ast.Expression(node.value), "README.md", "eval"), space))  # noqa: S307
+        else:
+            exec(compile(ast.Module([node], []), "README.md", "exec"), space)  # noqa: S102
+    return told
+
+
 def test_python_runs_on_a_published_table(first_night: FirstNight, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(first_night.lake.parent)
-    published = first_night.summary.states["published"]
-    space: dict[str, Any] = {}
-    for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), space)  # noqa: S102 -- the README's own code
-    assert len(space["as_pandas"]) == len(space["as_polars"]) == published
-    assert sum(count for _, count in space["by_duckdb"].fetchall()) == published
+    lengths = [len(table) for block in blocks("python") for table in answers(block)]
+    assert lengths
+    assert all(lengths)
+    assert first_night.summary.states["published"] in lengths
 
 
 @pytest.mark.parametrize("sql", [*statements("".join(blocks("sql"))), *statements(Path("infra/demo.sql").read_text())])

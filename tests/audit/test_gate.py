@@ -100,6 +100,12 @@ def test_a_batch_that_changed_since_it_was_sealed_is_not_audited(mixed: Made, sh
         judged(shop, replace(mixed.batch, paths=(str(copy), *mixed.batch.paths[1:])))
 
 
+def test_a_batch_without_a_text_fit_to_publish_is_decided_too(shop: Shop) -> None:
+    report = shop.made([item(1, feature="bad")]).report
+    assert report.states == {"rejected": 2}
+    assert [gate.gate_id for gate in report.blocked_by] == ["H-2"]
+
+
 def test_an_empty_batch_passes_with_nothing(shop: Shop) -> None:
     report = shop.made([item(1, material=None), item(2, material=None)]).report
     assert (report.states, report.blocked_by) == ({}, ())

@@ -104,7 +104,7 @@ def test_lake_that_is_a_file(aigc: Aigc, tmp_path: Path, prefect_server: str) ->
         (("show", "no-such-run"), "There is no run 'no-such-run'"),
         (("up", "--lake", "s3://bucket/lake", "--port", "65535"), "This version writes to a folder on local disk."),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
 )
 def test_other_commands_refuse(words: tuple[str, ...], message: str, aigc: Aigc, tmp_path: Path) -> None:
     lake = () if "--lake" in words else ("--lake", tmp_path / "lake")

@@ -10,6 +10,7 @@ from shop import LINE, Made, Shop, item
 
 from aigc_core.catalog.outcomes import keep_rejects
 from aigc_core.catalog.publish import publish, published_schema
+from aigc_core.contracts.content_line import ContentLine
 from aigc_core.records import RequestSet
 from aigc_core.storage.groups import is_held_out
 
@@ -25,9 +26,10 @@ def decided(shop: Shop, made: Made) -> None:
     keep_rejects(made.batch, made.report, shop.rejects, decided_at="2026-01-01T00:00:00+00:00")
 
 
-@pytest.fixture
-def second(shop: Shop) -> Shop:
-    """A shop whose first night published one item and rejected another, in both languages."""
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory, line: ContentLine) -> Shop:
+    """A shop whose first night published one item and rejected another, in both languages; nothing else changes it."""
+    shop = Shop(root=tmp_path_factory.mktemp("second"), line=line)
     decided(shop, shop.made(KNOWN))
     return shop
 

@@ -56,7 +56,7 @@ def requests_of(known: list[bool], folder: Path) -> RequestSet:
 
 def judged(folder: RunFolder, accepted: dict[str, bool], attempt: int) -> list[Verdicts]:
     """Verdicts over an attempt's shards."""
-    found = []
+    found: list[Verdicts] = []
     for path in sorted(folder.file("shards").glob(f"a{attempt}-*.parquet")):
         keys = pq.read_table(path)["request_key"].to_pylist()
         target = folder.file("verdicts", path.name)

@@ -186,7 +186,7 @@ def dirty_catalogue(clean: Sequence[Row]) -> list[Row]:
         no_name,
         spoilt(lamp, 6, category="gift card"),
         spoilt(lamp, 7, height_cm=90000),
-        spoilt(lamp, 8, colour=["black", "white"]),
+        spoilt(lamp, 8, power_w=[7, 9]),
         {},
         spoilt(lamp, 10, name="Lumen " * 40),
         spoilt(lamp, 11, feature="dimmer\u0007\u0000"),
