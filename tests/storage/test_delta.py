@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 
@@ -87,6 +88,23 @@ def test_upserting_updates_what_is_there_and_adds_what_is_not(table: Table) -> N
     upsert(table, "one", a="1", b="1")
     assert upsert(table, "two", b="2", c="2") == Commit(2, repeated=False)
     assert texts_of(table) == {"a": "1", "b": "2", "c": "2"}
+
+
+def test_a_pushed_down_filter_finds_its_rows_after_any_commit(table: Table) -> None:
+    upsert(table, "one", a="1", b="1")
+    table.append_once(lambda: rows(c="2"), key="two", note={})
+    upsert(table, "three", b="3")
+    found = [table.dataset().to_table(filter=ds.field("item_id") == item)["text"].to_pylist() for item in "abcd"]
+    assert found == [["1"], ["3"], ["2"], []]
+
+
+def test_an_update_leaves_files_without_a_replaced_row_alone(table: Table) -> None:
+    upsert(table, "one", a="1")
+    upsert(table, "two", b="2")
+    before = set(table.dataset().files)
+    upsert(table, "three", b="3")
+    assert len(before & set(table.dataset().files)) == 1
+    assert texts_of(table) == {"a": "1", "b": "3"}
 
 
 def test_an_old_key_is_still_found_after_other_commits(table: Table) -> None:
