@@ -63,9 +63,7 @@ def ingest(source: str, line: ContentLine, table: Table, quarantine: Table) -> C
     Raises:
         SourceInvalid: the file cannot be read, lacks columns, or its whole breaks the contract.
     """
-    came = fingerprint(
-        [file_sha256(source), line.corpus.digest, line.recipe.columns.model_dump(), _split_of(line)]
-    )
+    came = fingerprint([file_sha256(source), line.corpus.digest, line.recipe.columns.model_dump(), _split_of(line)])
     current = table.metadata_of_last_commit()
     if current.get("came") == came:
         return as_record(CorpusVersion, str(current["corpus"]))
@@ -107,7 +105,7 @@ def _corpus_entrance(line: ContentLine) -> Entrance:
     recipe, contract = line.recipe, line.corpus_rows
 
     def mapper(row: RawRow) -> list[RawRow]:
-        return [RawRow(row.number, made) for made in corpus_rows(recipe, contract, row.values)]
+        return [RawRow(row.number, made, source=row.values) for made in corpus_rows(recipe, contract, row.values)]
 
     return _entrance(line, "corpus", mapper)
 
@@ -116,7 +114,7 @@ def _catalogue_entrance(line: ContentLine) -> Entrance:
     recipe, contract = line.recipe, line.catalogue_rows
 
     def mapper(row: RawRow) -> list[RawRow]:
-        return [RawRow(row.number, catalogue_row(recipe, contract, row.values))]
+        return [RawRow(row.number, catalogue_row(recipe, contract, row.values), source=row.values)]
 
     return _entrance(line, "catalogue", mapper)
 

@@ -32,14 +32,10 @@ class _Example:
 def key_of(corpus: CorpusVersion, recipe: Recipe) -> str:
     """Equal corpus, prompt and settings give the equal model: it is trained once."""
     settings = recipe.model.model_dump(mode="json")
-    return training_key(
-        corpus.fingerprint, recipe.prompt_digest, settings, version("torch"), version("transformers")
-    )
+    return training_key(corpus.fingerprint, recipe.prompt_digest, settings, version("torch"), version("transformers"))
 
 
-def finetune(
-    corpus: CorpusVersion, recipe: Recipe, trainer: Trainer, table: Table, store: ModelStore
-) -> ModelVersion:
+def finetune(corpus: CorpusVersion, recipe: Recipe, trainer: Trainer, table: Table, store: ModelStore) -> ModelVersion:
     """Train on the corpus, keep the model under its digest and let it serve.
 
     Training groups and held-out groups never share a product. Variants that share a text are learnt once.
@@ -57,9 +53,7 @@ def finetune(
     return model
 
 
-def _train(
-    corpus: CorpusVersion, recipe: Recipe, trainer: Trainer, table: Table, store: ModelStore
-) -> ModelVersion:
+def _train(corpus: CorpusVersion, recipe: Recipe, trainer: Trainer, table: Table, store: ModelStore) -> ModelVersion:
     key = key_of(corpus, recipe)
     training = _examples(table, corpus, recipe, held_out=False)
     held_out = _examples(table, corpus, recipe, held_out=True)

@@ -16,9 +16,7 @@ SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 def canonical_json(value: object) -> str:
     """The one spelling of a JSON value: sorted keys, no spaces, UTF-8 kept, NaN refused."""
-    return json.dumps(
-        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def fingerprint(value: object, *, length: int = 32) -> str:

@@ -240,8 +240,7 @@ class AuditReport:
         """Leave to publish, or `AuditBlocked` naming every gate that refused."""
         if self.blocked_by or not self.gates:
             refusals = "; ".join(
-                f"{gate.gate_id} {gate.measure} = {gate.value} (must be {gate.rule})"
-                for gate in self.blocked_by
+                f"{gate.gate_id} {gate.measure} = {gate.value} (must be {gate.rule})" for gate in self.blocked_by
             )
             raise AuditBlocked(
                 f"The audit blocked run {self.run_id}: {refusals or 'no gate was evaluated'}.",

@@ -47,6 +47,8 @@ class RawRow(NamedTuple):
     """Why the row could not be taken apart; its values are empty then."""
     raw: str = ""
     """The source text of a row that could not be taken apart."""
+    source: dict[str, RawValue] | None = None
+    """The row as it came, where `values` were mapped from it: what quarantine keeps."""
 
 
 class CellFailure(NamedTuple):
@@ -92,8 +94,9 @@ def raw_json(row: RawRow) -> str:
     """The row as JSON text that any UTF-8 file can hold."""
     if row.error:
         return row.raw.encode("utf-8", "replace").decode("utf-8")
-    text = json.dumps(row.values, ensure_ascii=False, default=str)
-    return text if _encodes(text) else json.dumps(row.values, default=str)
+    values = row.values if row.source is None else row.source
+    text = json.dumps(values, ensure_ascii=False, default=str)
+    return text if _encodes(text) else json.dumps(values, default=str)
 
 
 def _cast_column(values: list[RawValue], column: Column) -> tuple[pa.Array, list[CellFailure]]:

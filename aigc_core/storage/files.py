@@ -106,23 +106,21 @@ def read_batches(path: str | Path, columns: list[str] | None = None) -> Iterator
     Raises:
         IntegrityBroken: a page's checksum does not hold or the file is not Parquet.
     """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise IntegrityBroken(f"{path} cannot be read back: {error}.") from error
+    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
 
 
 def read_row_groups(path: str | Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
     """A Parquet file's row groups in order: what each `ParquetSink.write` wrote."""
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         for index in range(file.num_row_groups):
             yield file.read_row_group(index, columns=columns)
 
 
 def read_table(path: str | Path, columns: list[str] | None = None) -> pa.Table:
     """A small Parquet file whole, page checksums verified."""
-    return pq.read_table(path, columns=columns, page_checksum_verification=True)
+    with _readable(path):
+        return pq.read_table(path, columns=columns, page_checksum_verification=True)
 
 
 def write_table(path: Path, table: pa.Table, footer: Mapping[str, str] | None = None) -> str:
@@ -136,6 +134,14 @@ def sweep(folder: Path) -> None:
     """Remove what interrupted writes left aside."""
     for leftover in folder.rglob(".aside-*"):
         leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        raise IntegrityBroken(f"{path} cannot be read back: {error}.") from error
 
 
 @contextmanager

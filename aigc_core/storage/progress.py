@@ -9,11 +9,11 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from aigc_core.errors import RunBusy
+from aigc_core.errors import IntegrityBroken, RunBusy
 from aigc_core.storage.files import lake_errors, read_json, sha256_of, write_json
 
 T = TypeVar("T")
@@ -58,10 +58,12 @@ class RunFolder:
         path = self.file(f"{step}.json")
         if not path.exists():
             return None
-        kept = read_json(path)
-        if not isinstance(kept, dict) or not self._holds(kept.get("files", {})):
+        try:
+            kept = TypeAdapter(dict[str, Any]).validate_python(read_json(path))
+            record = TypeAdapter(kind).validate_python(kept.get("record"))
+        except (IntegrityBroken, ValidationError):
             return None
-        return TypeAdapter(kind).validate_python(kept["record"])
+        return record if self._holds(kept.get("files", {})) else None
 
     def seconds(self, step: str) -> float:
         """Seconds the step took when it was done; 0 when it was not."""
