@@ -66,19 +66,19 @@ def ingest(source: str, line: ContentLine, table: Table, quarantine: Table) -> C
     came = fingerprint([file_sha256(source), line.corpus.digest, line.recipe.columns.model_dump(), _split_of(line)])
     current = table.metadata_of_last_commit()
     if current.get("came") == came:
-        return as_record(CorpusVersion, str(current["corpus"]))
+        return replace(as_record(CorpusVersion, str(current["corpus"])), version=int(str(current["version"])))
     with tempfile.TemporaryDirectory(prefix="aigc-ingest-") as scratch:
         accepted, pairs = Path(scratch) / "accepted.parquet", Path(scratch) / "pairs.parquet"
         door = take_in(source, _corpus_entrance(line), accepted, quarantine)
         table.create(PAIRS, stats=("item_id", "locale"))
         before = table.version() or 0
-        version = replace(_write_pairs(accepted, pairs, line, door), table=table.uri, version=before + 1)
-        table.replace_once(
+        version = replace(_write_pairs(accepted, pairs, line, door), table=table.uri)
+        commit = table.replace_once(
             lambda: pa.RecordBatchReader.from_batches(PAIRS, read_batches(pairs)),
             key=f"corpus:{came}:{before}",
             note={"came": came, "corpus": canonical_json(version)},
         )
-    return version
+    return replace(version, version=commit.version)
 
 
 def take_snapshot(source: str, line: ContentLine, path: Path, quarantine: Table) -> CatalogueSnapshot:
@@ -126,7 +126,7 @@ def _entrance(line: ContentLine, name: str, mapper: Mapper) -> Entrance:
         line=line.name,
         name=name,
         contract=rows,
-        contract_digest=contract.digest,
+        rules_digest=fingerprint([contract.digest, line.recipe.columns.model_dump()]),
         mapper=mapper,
         require=partial(require_columns, line.recipe, rows),
     )

@@ -15,6 +15,7 @@ from aigc_core.records import CorpusVersion, ModelVersion
 from aigc_core.storage.delta import Table
 from aigc_core.storage.groups import GroupSet
 from aigc_core.storage.models import ModelStore, training_key
+from aigc_core.storage.progress import hold, release
 
 GROUPS_FILE = "training_groups.parquet"
 _TOKENS_A_PAIR = 16
@@ -42,13 +43,19 @@ def finetune(corpus: CorpusVersion, recipe: Recipe, trainer: Trainer, table: Tab
     Killed and called again it goes on from the last checkpoint; called after success it does nothing.
 
     Raises:
+        RunBusy: another process trains the same model.
         TrainingFailed: nothing to train on, or no usable model came of it.
         ModelInvalid: the base cannot be found or trusted.
     """
     key = key_of(corpus, recipe)
     model = store.trained_under(key)
     if model is None:
-        model = _train(corpus, recipe, trainer, table, store)
+        workshop = store.workshop(key)
+        hold(workshop, f"The training of {recipe.line}")
+        try:
+            model = store.trained_under(key) or _train(corpus, recipe, trainer, table, store)
+        finally:
+            release(workshop)
     store.promote(model.digest)
     return model
 

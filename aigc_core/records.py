@@ -329,6 +329,7 @@ class Night:
     line_digest: str
     date: str
     source: str
+    source_sha256: str
     corpus: str | None
     limit: int | None
     engine: str

@@ -99,6 +99,10 @@ class Workspace:
         """
         if "://" in str(self.lake) or ":/" in str(self.lake):
             raise LakeUnusable(f"The lake {self.lake} is an address.", "This version writes to a folder on local disk.")
+        if odd := sorted(set(str(self.lake)) & set("%[]?#*")):
+            raise LakeUnusable(
+                f"The lake's path {self.lake} holds {' '.join(odd)}.", "Table paths are read as addresses."
+            )
         with lake_errors(self.lake):
             self.lake.mkdir(parents=True, exist_ok=True)
             probe = self.lake / f".probe-{os.getpid()}"

@@ -33,10 +33,11 @@ def write_batch(night: Night, model: ModelVersion, requests: RequestSet) -> Batc
     parts: list[Part] = []
     verdicts: list[Verdicts] = []
     for _attempt in steps.attempts(night):
-        for shard in steps.next_shards(night, requests, tuple(verdicts)):
+        for shard in steps.next_shards(night, requests, tuple(parts), tuple(verdicts)):
             parts.append(write_texts(night, model, shard))
             verdicts.append(judge_texts(night, shard, parts[-1]))
             update_progress_artifact(progress, steps.percent_done(requests, verdicts))
+    update_progress_artifact(progress, 100.0)
     return seal(night, model, requests, tuple(parts), tuple(verdicts))
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from aigc_core.checks import canaries
 from aigc_core.checks.base import RANK, RowCheck
-from aigc_core.checks.duplicates import CHECK_ID, ItemText, PublishedText, exact_duplicates
+from aigc_core.checks.duplicates import CHECK_ID, ItemText, PublishedText, exact_duplicates, shelf_texts
 from aigc_core.checks.labels import gate_l1, gate_l2
 from aigc_core.checks.registry import CHECK_FAILED, run_checks
 from aigc_core.contracts.check import check_rows, run_gates
@@ -117,10 +117,8 @@ def _candidates(batch: Batch) -> Iterator[ItemText]:
 
 
 def _on_the_shelf(shelf: Table) -> Iterator[PublishedText]:
-    if shelf.exists():
-        for batch in shelf.dataset().to_batches(columns=["signature", "item_id", "variant_group"]):
-            for row in batch.to_pylist():
-                yield PublishedText(**row | {"signature": bytes.fromhex(row["signature"])})
+    columns = ["signature", "item_id", "variant_group"]
+    return shelf_texts(shelf.dataset().to_batches(columns=columns) if shelf.exists() else ())
 
 
 def _unlabelled(rows: pa.Table) -> int:

@@ -2,37 +2,50 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from aigc_core.checks.base import FINDING_TYPE, RowCheck
 from aigc_core.checks.registry import Judged, run_checks
+from aigc_core.contracts.check import check_rows
+from aigc_core.contracts.model import ObjectContract
 from aigc_core.records import Part, Shard, Verdicts
 from aigc_core.storage.files import read_table, write_table
 from aigc_core.storage.progress import RunFolder
 
+TEXT = "text"
 
-def screen(part: Part, shard: Shard, checks: Sequence[RowCheck], folder: RunFolder, *, rules: str) -> Verdicts:
-    """Judge every text of a part; a text is accepted when no finding is worse than a warning.
 
-    Args:
-        rules: digest of the checks and their parameters: verdicts of other rules are never used again.
-    """
-    step = f"verdicts/a{part.attempt}-{part.number:05d}-{part.sha256[:12]}-{rules[:8]}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a text is judged by before a batch is sealed."""
+
+    checks: Sequence[RowCheck]
+    contract: ObjectContract
+    """Object `rows` of the output contract; here only its rules on the text itself are held."""
+    digest: str
+    """Of all of it: verdicts under other rules are never used again."""
+
+
+def screen(part: Part, shard: Shard, rules: Rules, folder: RunFolder) -> Verdicts:
+    """Judge every text of a part; it is accepted when no finding is worse than a warning and the contract holds."""
+    step = f"verdicts/a{part.attempt}-{part.number:05d}-{part.sha256[:12]}-{rules.digest[:8]}"
     path = folder.file(f"{step}.parquet")
-    return folder.keep(step, Verdicts, lambda: (_screen(part, shard, checks, path), [path]))
+    return folder.keep(step, Verdicts, lambda: (_screen(part, shard, rules, path), [path]))
 
 
-def _screen(part: Part, shard: Shard, checks: Sequence[RowCheck], path: Path) -> Verdicts:
+def _screen(part: Part, shard: Shard, rules: Rules, path: Path) -> Verdicts:
     texts = read_table(part.path)
     asked = read_table(shard.path, ["prompt", "attributes"])
     for name in asked.column_names:
         texts = texts.append_column(asked.schema.field(name), asked[name])
-    judged = run_checks(checks, texts.combine_chunks().to_batches()[0])
+    judged = run_checks(rules.checks, texts.combine_chunks().to_batches()[0])
+    broken = {verdict.row for verdict in check_rows(_on_texts(rules.contract), texts)}
     accepted = [
-        fine and reason != "error"
-        for fine, reason in zip(judged.accepted, texts["finish_reason"].to_pylist(), strict=True)
+        fine and reason != "error" and row not in broken
+        for row, (fine, reason) in enumerate(zip(judged.accepted, texts["finish_reason"].to_pylist(), strict=True))
     ]
     table = _verdict_table(texts, judged, accepted)
     return Verdicts(
@@ -45,6 +58,16 @@ def _screen(part: Part, shard: Shard, checks: Sequence[RowCheck], path: Path) ->
         accepted=sum(accepted),
         findings=_by_check(judged.findings),
         errors=len(judged.errored),
+    )
+
+
+def _on_texts(contract: ObjectContract) -> ObjectContract:
+    """The contract's rules on the text alone: the other columns are made when the batch is sealed."""
+    columns = tuple(replace(column, key=False) for column in contract.columns if column.name == TEXT)
+    return ObjectContract(
+        name=contract.name,
+        columns=columns,
+        row_rules=tuple(rule for rule in contract.row_rules if rule.column == TEXT),
     )
 
 

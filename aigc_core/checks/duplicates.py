@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 CHECK_ID = "D-1"
 SIGNATURE_BYTES = 16
 NOT_A_WORD = re.compile(r"[\W_]+")
@@ -34,6 +36,13 @@ class PublishedText:
 
 
 Owner = tuple[str, str, str | None]
+
+
+def shelf_texts(batches: Iterable[pa.RecordBatch]) -> Iterator[PublishedText]:
+    """Published rows (columns signature in hex, item_id, variant_group) as `PublishedText`."""
+    for batch in batches:
+        for row in batch.to_pylist():
+            yield PublishedText(**row | {"signature": bytes.fromhex(row["signature"])})
 
 
 def signature(text: str, *, locale: str) -> bytes:

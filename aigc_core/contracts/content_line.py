@@ -82,3 +82,11 @@ def _require_fit(line: ContentLine) -> None:
             f"{path} names columns the catalogue contract does not have: {', '.join(unknown)}.",
             f"It has {', '.join(sorted(known))}.",
         )
+    for name, contract in (("catalogue", line.catalogue_rows), ("corpus", line.corpus_rows)):
+        named = set(getattr(recipe.columns, name))
+        columns = {column.name for column in contract.columns}
+        if odd := sorted(named - columns):
+            raise RecipeInvalid(
+                f"{path}: columns.{name} names {', '.join(odd)}, which the {name} contract does not have.",
+                f"It has {', '.join(sorted(columns))}.",
+            )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 import yaml
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
@@ -62,8 +63,8 @@ class Starter(Strict):
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "Starter":
-        if self.hidden % self.heads:
-            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
+        if self.hidden % (2 * self.heads):
+            raise ValueError(f"hidden {self.hidden} is not a multiple of twice the heads, {2 * self.heads}")
         return self
 
 
@@ -165,8 +166,15 @@ class Prices(Strict):
 class Schedule(Strict):
     """When the line runs by itself."""
 
-    cron: str = "0 2 * * *"
+    cron: str = Field("0 2 * * *", pattern=r"^\S+( \S+){4}$")
     timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is no time zone of the IANA list, e.g. Asia/Shanghai")
+        return value
 
 
 class Recipe(Strict):
@@ -209,6 +217,28 @@ class Recipe(Strict):
         except TemplateSyntaxError as error:
             raise ValueError(f"prompt line {error.lineno}: {error.message}") from error
         return value
+
+    @model_validator(mode="after")
+    def _fits_itself(self) -> "Recipe":
+        if len(set(self.locales)) != len(self.locales):
+            raise ValueError(f"`locales` names one twice: {', '.join(self.locales)}")
+        unmarked = [locale for locale in self.locales if not {locale, locale.split("-")[0]} & set(self.label.explicit)]
+        if unmarked:
+            raise ValueError(f"`label.explicit` has no mark for {', '.join(unmarked)}")
+        untold = [locale for locale in self.locales if self.columns.text and locale not in self.columns.text]
+        if untold:
+            raise ValueError(f"`columns.text` names no column for {', '.join(untold)}")
+        return self
+
+    @model_validator(mode="after")
+    def _prompt_renders(self) -> "Recipe":
+        names = list(self.attributes) or ["attribute"]
+        shown = [{"name": name, "value": "1"} for name in names]
+        try:
+            prompt_for(self, "item", self.locales[0], shown)
+        except RecipeInvalid as error:
+            raise ValueError(f"`prompt`: {error.came}") from error
+        return self
 
     @model_validator(mode="after")
     def _shows_something(self) -> "Recipe":

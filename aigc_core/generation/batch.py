@@ -36,7 +36,7 @@ def seal_batch(
     folder: RunFolder,
     provenance: Provenance,
 ) -> Batch:
-    """Choose each request's text (the first accepted attempt's, else the last's) and write the sealed files.
+    """Choose each request's text (the last accepted attempt's, else the last's) and write the sealed files.
 
     Every generated request has exactly one row, in request order; up to 2,000 rows a file.
     """
@@ -145,7 +145,7 @@ def _choose(keys: list[str], texts: pa.Table) -> tuple[list[int], list[int]]:
     accepted, tokens = texts["accepted"].to_pylist(), texts["tokens"].to_pylist()
     for index, key in enumerate(texts["request_key"].to_pylist()):
         spent[key] += tokens[index]
-        if key not in best or not accepted[best[key]]:
+        if key not in best or accepted[index] or not accepted[best[key]]:
             best[key] = index
     return [best[key] for key in keys], [spent[key] for key in keys]
 

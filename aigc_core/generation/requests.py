@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from aigc_core.checks.registry import CHECK_FAILED
 from aigc_core.contracts.recipe import Recipe, prompt_for
 from aigc_core.events import Progress, report_progress
 from aigc_core.ids import fingerprint
@@ -155,22 +156,32 @@ def _decide(
     """(terminal state or None to generate, reason, run that decided before)."""
     if row["missing"]:
         return "no_data", f"no data: {', '.join(row['missing'])}", None
-    rejected, published = _changes(row, "decided", recipe, making), _changes(row, "published", recipe, making)
-    if rejected is not None and not rejected:
-        if retry:
+    published = _changes(row, "published", making, recipe.generation.regenerate_on)
+    refused = _changes(row, "decided", making, _COLUMN_OF)
+    if published is not None and not published:
+        return "unchanged", "published before", row["published_run_id"]
+    if refused is not None and not refused:
+        if retry or _never_judged(row):
             return None, f"{_RETRY}{row['decided_state']}", row["decided_run_id"]
-        return "unchanged", f"{row['decided_state']} before", row["decided_run_id"]
-    if published is not None:
-        if not published:
-            return "unchanged", "published before", row["published_run_id"]
+        stale = "" if published is None else ", an older text stays on the shelf"
+        return "unchanged", f"{row['decided_state']} before{stale}", row["decided_run_id"]
+    if published:
         return None, f"{published[0]} changed", row["published_run_id"]
-    if rejected:
-        return None, f"{rejected[0]} changed", row["decided_run_id"]
+    if refused:
+        return None, f"{refused[0]} changed", row["decided_run_id"]
     return None, "new", None
 
 
-def _changes(row: Mapping[str, Any], side: str, recipe: Recipe, making: Making) -> list[str] | None:
-    """What differs from an earlier decision, most telling first; None without one."""
+def _never_judged(row: Mapping[str, Any]) -> bool:
+    """Whether the engine or a check failed, so that nothing was ever said of the text itself."""
+    return row["decided_state"] == "failed" or str(row["decided_reason"]).endswith(CHECK_FAILED)
+
+
+def _changes(row: Mapping[str, Any], side: str, making: Making, watched: Collection[str]) -> list[str] | None:
+    """What differs from an earlier decision, most telling first; None without one.
+
+    A published text is written again only for what the recipe watches; a refused one for any change.
+    """
     if row[f"{side}_run_id"] is None:
         return None
     now = {
@@ -180,7 +191,6 @@ def _changes(row: Mapping[str, Any], side: str, recipe: Recipe, making: Making) 
         "sampling": making.decode_digest,
     }
     then = {name: row[f"{side}_{column}_digest"] for name, column in _COLUMN_OF.items()}
-    watched = recipe.generation.regenerate_on
     changed: list[str] = [name for name in now if name in watched and now[name] != then[name]]
     if row[f"{side}_check_config_digest"] != making.check_config_digest:
         changed.append("rules")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from aigc_core.records import Part, RequestSet, Sampling, Shard, Verdicts
 from aigc_core.storage.files import read_batches, read_table, write_table
 from aigc_core.storage.progress import RunFolder
 
-SHARD_COLUMNS = ["position", "request_key", "item_id", "locale", "prompt", "attributes"]
+SHARD_COLUMNS = ["position", "request_key", "item_id", "locale", "variant_group", "prompt", "attributes"]
 SHARD = pa.schema(
     [
         pa.field("position", pa.int64(), nullable=False),
         pa.field("request_key", pa.string(), nullable=False),
         pa.field("item_id", pa.string(), nullable=False),
         pa.field("locale", pa.string(), nullable=False),
+        pa.field("variant_group", pa.string()),
         pa.field("prompt", pa.string(), nullable=False),
         pa.field("attributes", ATTRIBUTES, nullable=False),
     ]
@@ -43,25 +45,29 @@ PART = pa.schema(
 )
 
 
-def plan_shards(
-    requests: RequestSet, verdicts: Sequence[Verdicts], folder: RunFolder, *, shard_rows: int
-) -> tuple[Shard, ...]:
-    """The next attempt's shards: all requests to generate at first, then only those no text was accepted for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What the attempts so far left open."""
+
+    verdicts: Sequence[Verdicts] = ()
+    """Of all attempts so far; empty before the first."""
+    repeated: frozenset[str] = frozenset()
+    """Keys of requests whose accepted text another item has."""
+
+
+def plan_shards(requests: RequestSet, left: Left, folder: RunFolder, *, shard_rows: int) -> tuple[Shard, ...]:
+    """The next attempt's shards: all requests to generate at first, then only those that still need a text.
 
     Args:
-        verdicts: of all attempts so far; empty before the first.
+        left: what the attempts so far left open.
         shard_rows: rows a shard, at most 2,000.
 
     Returns:
-        No shard when every request has an accepted text. A partition of what is left, in request order.
+        No shard when nothing is left. A partition of what is left, in request order.
     """
-    attempt = max((verdict.attempt for verdict in verdicts), default=0) + 1
-    if attempt == 1:
-        left = _to_generate(requests.path)
-    else:
-        last = sorted((v for v in verdicts if v.attempt == attempt - 1), key=lambda v: v.number)
-        left = _not_accepted(last, folder)
-    tables = list(_write_shards(left, folder, attempt, shard_rows))
+    attempt = max((verdict.attempt for verdict in left.verdicts), default=0) + 1
+    rows = _to_generate(requests.path) if attempt == 1 else _open_rows(left, attempt - 1, folder)
+    tables = list(_write_shards(rows, folder, attempt, shard_rows))
     return tuple(
         Shard(
             run_id=requests.run_id,
@@ -149,12 +155,14 @@ def _to_generate(path: str) -> Iterator[pa.RecordBatch]:
         yield batch.filter(pc.is_null(batch.column("state"))).select(SHARD_COLUMNS)
 
 
-def _not_accepted(verdicts: Sequence[Verdicts], folder: RunFolder) -> Iterator[pa.RecordBatch]:
-    """The requests behind the verdicts that did not accept; shard and verdict hold the same rows in order."""
-    for verdict in verdicts:
-        judged = read_table(verdict.path, ["accepted"])
+def _open_rows(left: Left, attempt: int, folder: RunFolder) -> Iterator[pa.RecordBatch]:
+    """The attempt's requests without an acceptable text; shard and verdict hold the same rows in order."""
+    repeated = pa.array(sorted(left.repeated), pa.string())
+    for verdict in sorted((v for v in left.verdicts if v.attempt == attempt), key=lambda v: v.number):
+        judged = read_table(verdict.path, ["accepted", "request_key"])
+        wanted = pc.or_(pc.invert(judged["accepted"]), pc.is_in(judged["request_key"], repeated))
         shard = read_table(folder.file("shards", f"a{verdict.attempt}-{verdict.number:05d}.parquet"))
-        yield from shard.filter(pc.invert(judged["accepted"])).combine_chunks().to_batches()
+        yield from shard.filter(wanted).combine_chunks().to_batches()
 
 
 def _write_shards(

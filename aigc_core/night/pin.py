@@ -1,6 +1,6 @@
 """Pinning a night: what was asked is checked and written down before anything is made."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -34,11 +34,13 @@ def start(order: Order) -> Night:
     night = _unfinished(workspace, pinned) or pinned
     folder = workspace.run(night.run_id)
     folder.lock()
-    sweep(folder.path)
+    for place in (folder.path, Path(workspace.published(line.name).uri)):
+        sweep(place)
     kept = folder.recall(RUN, Night)
     if kept is None:
         folder.note(RUN, night, (), seconds=0.0)
-    return kept or night
+    # Equal files may have moved since the run began.
+    return replace(kept or night, source=pinned.source, corpus=pinned.corpus)
 
 
 def corpus_source(order: Order | Night, line: ContentLine) -> str | None:
@@ -75,18 +77,18 @@ def _pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
     if trains:
         _require_trainable(corpus, line)
     rules = rules_digest(line, row_checks(line))
+    came = file_sha256(source)
     wanted = {
         **asdict(order),
         "lake": None,
-        "source": file_sha256(source),
-        "date": day,
+        "source": came,
         "engine": engine,
         "model": model,
     }
     wanted["corpus"] = file_sha256(corpus) if corpus and (trains or order.corpus) else None
     asked = fingerprint([wanted, line.digest, rules])
     shelf = workspace.published(line.name).version()
-    key = fingerprint([asked, shelf, champion.digest if champion else None], length=64)
+    key = fingerprint([asked, day, shelf, champion.digest if champion else None], length=64)
     return Night(
         run_id=f"{line.name}-{day}-{key[:8]}",
         run_key=key,
@@ -95,6 +97,7 @@ def _pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
         line_digest=line.digest,
         date=day,
         source=source,
+        source_sha256=came,
         corpus=corpus,
         limit=order.limit,
         engine=engine,
@@ -109,10 +112,12 @@ def _pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
 
 
 def _unfinished(workspace: Workspace, pinned: Night) -> Night | None:
-    """A run of the same command that was begun and not finished."""
-    for folder in workspace.runs(f"{pinned.line}-{pinned.date}-"):
+    """The latest run of the same command that was begun and not finished: a night may end after midnight."""
+    for folder in reversed(workspace.runs(f"{pinned.line}-")):
+        if folder.file(f"{MANIFEST}.json").exists():
+            continue
         night = folder.recall(RUN, Night)
-        if night is not None and night.asked == pinned.asked and not folder.file(f"{MANIFEST}.json").exists():
+        if night is not None and night.asked == pinned.asked:
             return night
     return None
 

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from aigc_core import corpus as corpora
 from aigc_core.audit import gate
-from aigc_core.audit.screen import screen
+from aigc_core.audit.screen import Rules, screen
 from aigc_core.catalog.outcomes import Occasion, write_findings
 from aigc_core.catalog.publish import publish, published_schema
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.errors import AuditBlocked, SourceInvalid
 from aigc_core.finetune import GROUPS_FILE, finetune
 from aigc_core.generation.batch import Provenance, seal_batch
+from aigc_core.generation.repeats import repeated_requests
 from aigc_core.generation.requests import Making, Tonight, build_requests, making_of
-from aigc_core.generation.shards import generate_shard, plan_shards
+from aigc_core.generation.shards import Left, generate_shard, plan_shards
 from aigc_core.night.pin import corpus_source, open_night
 from aigc_core.records import (
     AuditReport,
@@ -31,6 +32,7 @@ from aigc_core.records import (
     Verdicts,
 )
 from aigc_core.storage.groups import GroupSet
+from aigc_core.storage.sources import file_sha256
 from aigc_core.workspace import (
     Workspace,
     dtype_of,
@@ -97,11 +99,18 @@ def take_catalogue(night: Night) -> CatalogueSnapshot:
     """Tonight's items, validated and pinned in the run's folder."""
     workspace, line, folder = open_night(night)
     path, quarantine = folder.file("catalogue.parquet"), workspace.quarantine(line.name)
-    return folder.keep(
-        "catalogue",
-        CatalogueSnapshot,
-        lambda: (corpora.take_snapshot(night.source, line, path, quarantine), [path]),
-    )
+
+    def take() -> tuple[CatalogueSnapshot, Sequence[Path]]:
+        snapshot = corpora.take_snapshot(night.source, line, path, quarantine)
+        if file_sha256(night.source) != night.source_sha256:
+            raise SourceInvalid(
+                f"{night.source} changed while run {night.run_id} was under way.",
+                "A run keeps the catalogue it began with.",
+                "Run the same command again: it begins a new run with the changed file.",
+            )
+        return snapshot, [path]
+
+    return folder.keep("catalogue", CatalogueSnapshot, take)
 
 
 def plan(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion) -> RequestSet:
@@ -138,10 +147,20 @@ def percent_done(requests: RequestSet, verdicts: Sequence[Verdicts]) -> float:
     return round(100 * accepted / max(requests.to_generate, 1), 1)
 
 
-def next_shards(night: Night, requests: RequestSet, verdicts: Sequence[Verdicts]) -> tuple[Shard, ...]:
-    """The next attempt's shards; none when every request has an accepted text."""
-    _, line, folder = open_night(night)
-    return plan_shards(requests, verdicts, folder, shard_rows=line.recipe.generation.shard_rows)
+def next_shards(
+    night: Night, requests: RequestSet, parts: Sequence[Part], verdicts: Sequence[Verdicts]
+) -> tuple[Shard, ...]:
+    """The next attempt's shards; none when every request has an accepted text that no other item has."""
+    workspace, line, folder = open_night(night)
+
+    def make() -> tuple[tuple[Shard, ...], Sequence[Path]]:
+        repeated = repeated_requests(parts, verdicts, workspace.published(line.name), folder)
+        left = Left(verdicts=verdicts, repeated=repeated)
+        shards = plan_shards(requests, left, folder, shard_rows=line.recipe.generation.shard_rows)
+        return shards, [Path(shard.path) for shard in shards]
+
+    attempt = max((verdict.attempt for verdict in verdicts), default=0) + 1
+    return folder.keep(f"shards/a{attempt}", tuple[Shard, ...], make)
 
 
 def write_texts(night: Night, model: ModelVersion, shard: Shard) -> Part:
@@ -154,7 +173,8 @@ def judge_texts(night: Night, shard: Shard, part: Part) -> Verdicts:
     """What the row checks say of one shard's texts."""
     _, line, folder = open_night(night)
     checks = row_checks(line)
-    return screen(part, shard, checks, folder, rules=rules_digest(line, checks))
+    rules = Rules(checks=checks, contract=line.description.objects[gate.ROWS], digest=rules_digest(line, checks))
+    return screen(part, shard, rules, folder)
 
 
 def seal(

@@ -128,7 +128,7 @@ class Table:
             try:
                 with lake_errors(self.uri):
                     act(table, how)
-                return Commit(self._open().version(), repeated=False)
+                return Commit(_version_of(self._open(), key), repeated=False)
             except CommitFailedError:
                 time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 -- jitter between rival writers
             except DeltaError as error:

@@ -100,14 +100,16 @@ class ParquetSink:
                 self._aside.unlink(missing_ok=True)
 
 
-def read_batches(path: str | Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """A Parquet file's rows in order, at most `BATCH_ROWS` at a time, page checksums verified.
+def read_batches(
+    path: str | Path, columns: list[str] | None = None, *, rows: int = BATCH_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """A Parquet file's rows in order, at most `rows` at a time, page checksums verified.
 
     Raises:
         IntegrityBroken: a page's checksum does not hold or the file is not Parquet.
     """
     with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
+        yield from file.iter_batches(batch_size=rows, columns=columns)
 
 
 def read_row_groups(path: str | Path, columns: list[str] | None = None) -> Iterator[pa.Table]:

@@ -38,7 +38,8 @@ class Entrance:
     name: str
     """`catalogue` or `corpus`."""
     contract: ObjectContract
-    contract_digest: str
+    rules_digest: str
+    """Of the contract and the mapping: other rules may refuse other rows of the same file."""
     mapper: Mapper
     require: Callable[[Sequence[str], str], None]
     """Refuses a source whose columns do not fit; gets the names found and the source's name."""
@@ -82,7 +83,7 @@ def _keep_refused(source: str, entrance: Entrance, refused: Path, quarantine: Ta
     quarantine.create(QUARANTINE, stats=("line", "door", "source_sha256"))
     quarantine.append_once(
         lambda: pa.RecordBatchReader.from_batches(QUARANTINE, _labelled(source, digest, entrance, refused)),
-        key=f"{entrance.name}:{digest}:{entrance.contract_digest}",
+        key=f"{entrance.name}:{digest}:{entrance.rules_digest}",
         note={"source_sha256": digest, "door": entrance.name},
     )
 

@@ -23,7 +23,8 @@ class Known:
         """The catalogue's rows times the locales, each with its published and its decided digests.
 
         Yields batches ordered by (position, locale's rank) with all catalogue columns, `locale`, and the columns
-        `published_*` and `decided_*` (`run_id`, the digests, and for decisions `state`); null where there is none.
+        `published_*` and `decided_*` (`run_id`, the digests, and for decisions `state` and `reason`); null where there
+        is none.
         Memory is bounded: the join spills to disk.
         """
         import duckdb
@@ -41,7 +42,7 @@ class Known:
 
     @staticmethod
     def _rows(table: Table, *, with_state: bool) -> object:
-        names = ("item_id", "locale", "run_id", *DIGESTS, *(("state", "decided_at") if with_state else ()))
+        names = ("item_id", "locale", "run_id", *DIGESTS, *(("state", "reason", "decided_at") if with_state else ()))
         if table.exists():
             return table.dataset().scanner(columns=list(names)).to_reader()
         types = {"decided_at": pa.timestamp("us", "UTC")}
@@ -49,7 +50,7 @@ class Known:
 
 
 def _prefixed(side: str) -> str:
-    names = ("run_id", *DIGESTS, *(("state",) if side == "decided" else ()))
+    names = ("run_id", *DIGESTS, *(("state", "reason") if side == "decided" else ()))
     return ", ".join(f"{side}.{name} AS {side}_{name}" for name in names)
 
 

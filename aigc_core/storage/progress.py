@@ -79,34 +79,48 @@ class RunFolder:
         Raises:
             RunBusy: another process holds it.
         """
-        if self.path in _held:
-            return
-        with lake_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = self.file(".lock").open("a+")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            handle.seek(0)
-            holder = handle.read().strip() or "unknown"
-            handle.close()
-            raise RunBusy(
-                f"Run {self.run_id} is being worked on by process {holder}.",
-                remedy="Wait for it, or stop it: the same command then goes on where it stopped.",
-            ) from error
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
-        _held[self.path] = handle
+        hold(self.path, f"Run {self.run_id}")
 
     def unlock(self) -> None:
         """Let others in again."""
-        handle = _held.pop(self.path, None)
-        if handle is not None:
-            handle.close()
+        release(self.path)
 
     def _holds(self, files: dict[str, str]) -> bool:
         return all(self.file(name).is_file() and sha256_of(self.file(name)) == digest for name, digest in files.items())
+
+
+def hold(folder: Path, name: str) -> None:
+    """Keep other processes of this host out of a folder until `release` or the end of the process.
+
+    Raises:
+        RunBusy: another process holds it.
+    """
+    if folder in _held:
+        return
+    with lake_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = folder.joinpath(".lock").open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        handle.seek(0)
+        holder = handle.read().strip() or "unknown"
+        handle.close()
+        raise RunBusy(
+            f"{name} is being worked on by process {holder}.",
+            remedy="Wait for it, or stop it: the same command then goes on where it stopped.",
+        ) from error
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
+    _held[folder] = handle
+
+
+def release(folder: Path) -> None:
+    """Let others in again."""
+    handle = _held.pop(folder, None)
+    if handle is not None:
+        handle.close()
 
 
 def as_record(kind: type[T], json_text: str) -> T:

@@ -21,6 +21,8 @@ Rows = Any
 """A `pa.Table` or a `pa.RecordBatchReader`; Arrow ships no types."""
 FILE_ROWS = 500_000
 """Rows a file at most: bounds what replacing one row writes anew."""
+SCAN_ROWS = 100_000
+"""Rows looked up together: each look-up hashes all new keys once more."""
 _SEPARATOR = "\x1f"
 
 
@@ -37,7 +39,11 @@ def file_actions(
     schema = rows().schema
     keys = pa.chunked_array([_keys(batch, on) for batch in _batches(rows())], pa.string()).combine_chunks()
     touched = [action for action in _stored(table) if _holds_any(folder / action["path"], on, keys)]
-    kept = (_without(batch, on, keys) for action in touched for batch in read_batches(folder / action["path"]))
+    kept = (
+        _without(batch, on, keys)
+        for action in touched
+        for batch in read_batches(folder / action["path"], rows=SCAN_ROWS)
+    )
     added = _write(folder, name, schema, itertools.chain(kept, _batches(rows())))
     now = int(time.time() * 1000)
     removed = [RemoveAction(action["path"], True, now, action["size_bytes"], {}) for action in touched]  # noqa: FBT003
@@ -58,7 +64,7 @@ def _keys(batch: pa.RecordBatch, on: tuple[str, ...]) -> pa.Array:
 
 
 def _holds_any(path: Path, on: tuple[str, ...], keys: pa.Array) -> bool:
-    found = (pc.any(pc.is_in(_keys(batch, on), keys)).as_py() for batch in read_batches(path, list(on)))
+    found = (pc.any(pc.is_in(_keys(batch, on), keys)).as_py() for batch in read_batches(path, list(on), rows=SCAN_ROWS))
     return any(found)
 
 

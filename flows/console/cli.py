@@ -2,10 +2,10 @@
 
 import json
 import sys
+import tempfile
 import traceback
 from dataclasses import asdict
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -188,9 +188,11 @@ def main() -> None:
         err.print("stopped: the same command goes on where it stopped")
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 -- the one edge where nothing may pass as a traceback
-        log = Path("aigc-error.log").absolute()
-        log.write_text(traceback.format_exc(), "utf-8")
-        err.print(f"[bold red]unexpected:[/] {_escaped(error)} (details in {log})", soft_wrap=True, highlight=False)
+        with tempfile.NamedTemporaryFile("w", prefix="aigc-error-", suffix=".log", delete=False) as log:
+            log.write(traceback.format_exc())
+        err.print(
+            f"[bold red]unexpected:[/] {_escaped(error)} (details in {log.name})", soft_wrap=True, highlight=False
+        )
         sys.exit(1)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 from rich.console import Console
 
 from aigc_core.catalog.query import Limits, run_query
@@ -33,6 +34,12 @@ def run_night(console: Console, **order: Any) -> RunSummary:  # noqa: ANN401 -- 
         except AuditBlocked as blocked:
             console.print(str(blocked), style="red", markup=False, soft_wrap=True)
             return finished_run(open_workspace(order.get("lake")), blocked.run_id)
+        except httpx.TransportError as error:
+            raise UserError(
+                f"The Prefect server does not answer: {error}.",
+                "PREFECT_API_URL names it.",
+                "Start it, for example with `aigc up`, or unset PREFECT_API_URL to run without one.",
+            ) from error
         except ParameterTypeError as error:
             wrong = " ".join(str(error).split(":", 1)[-1].split())
             raise UserError(f"A value cannot be used: {wrong}.", remedy="See `aigc nightly --help`.") from error

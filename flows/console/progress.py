@@ -38,6 +38,7 @@ class _Bars(logging.Handler):
         super().__init__()
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
+        self._done: dict[str, int] = {}
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]ok[/]"),
             TextColumn("{task.description:<18}"),
@@ -59,6 +60,9 @@ class _Bars(logging.Handler):
         event: Event | None = getattr(record, "progress", None)
         if event is None:
             return
+        if event.done < self._done.get(event.stage, 0):
+            self._started[event.stage] = time.monotonic()  # the next shard: its counts begin anew
+        self._done[event.stage] = event.done
         if event.stage not in self._tasks:
             self._started[event.stage] = time.monotonic()
             self._tasks[event.stage] = self._progress.add_task(event.stage, total=event.total, count="", speed="")
@@ -73,6 +77,7 @@ class _Lines(logging.Handler):
         self._console = console
         self._last: dict[str, float] = {}
         self._started: dict[str, float] = {}
+        self._done: dict[str, int] = {}
 
     def __enter__(self) -> None:
         """Nothing to start."""
@@ -85,6 +90,9 @@ class _Lines(logging.Handler):
         if event is None:
             return
         now = time.monotonic()
+        if event.done < self._done.get(event.stage, 0):
+            self._started[event.stage] = now  # the next shard: its counts begin anew
+        self._done[event.stage] = event.done
         started = self._started.setdefault(event.stage, now)
         if now - self._last.get(event.stage, -PLAIN_EVERY) < PLAIN_EVERY and event.done != event.total:
             return

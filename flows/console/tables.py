@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import math
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
@@ -32,7 +34,7 @@ def show_rows(console: Console, columns: Sequence[str], rows: Iterable[Sequence[
     for column in columns:
         table.add_column(escape(column), overflow="fold")
     for row in rows:
-        table.add_row(*(escape(_plain(value)) for value in row))
+        table.add_row(*(escape(_visible(_plain(value))) for value in row))
     console.print(table)
 
 
@@ -41,13 +43,13 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_unformula(_plain(value)) for value in row] for row in rows)
+    writer.writerows([_cell(value) for value in row] for row in rows)
     return text.getvalue()
 
 
 def as_json_lines(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Rows as one JSON object a line."""
-    made = (dict(zip(columns, row, strict=True)) for row in rows)
+    made = (dict(zip(columns, map(_finite, row), strict=True)) for row in rows)
     return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in made)
 
 
@@ -91,6 +93,21 @@ def _counts(counts: Mapping[str, object]) -> str:
 
 def _plain(value: object) -> str:
     return "" if value is None else str(value)
+
+
+def _visible(text: str) -> str:
+    """Control and direction characters spelt out: a text must not drive the terminal."""
+    return "".join(
+        f"<U+{ord(char):04X}>" if unicodedata.category(char) in ("Cc", "Cf", "Cs") else char for char in text
+    )
+
+
+def _cell(value: object) -> str:
+    return _unformula(value) if isinstance(value, str) else _plain(value)
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _unformula(cell: str) -> str:
