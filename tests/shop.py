@@ -10,13 +10,14 @@ from typing import Any
 import yaml
 
 from aigc_core.audit.gate import Bench, audit
-from aigc_core.audit.screen import screen
+from aigc_core.audit.screen import Rules, screen
 from aigc_core.contracts.content_line import ContentLine, read_content_line
 from aigc_core.corpus import take_snapshot
 from aigc_core.engines.template import TemplateEngine
 from aigc_core.generation.batch import Provenance, seal_batch
+from aigc_core.generation.repeats import repeated_requests
 from aigc_core.generation.requests import Making, Tonight, build_requests, making_of
-from aigc_core.generation.shards import generate_shard, plan_shards
+from aigc_core.generation.shards import Left, generate_shard, plan_shards
 from aigc_core.night import close, pin, steps
 from aigc_core.records import AuditReport, Batch, ModelVersion, Night, Order, Part, RequestSet, RunSummary, Verdicts
 from aigc_core.storage.delta import Table
@@ -250,14 +251,16 @@ class Shop:
 
     def write(self, requests: RequestSet, folder: RunFolder) -> tuple[list[Part], list[Verdicts]]:
         """Texts and verdicts of every attempt."""
-        generation, checks = self.line.recipe.generation, row_checks(self.line)
+        generation = self.line.recipe.generation
+        rules = Rules(checks=row_checks(self.line), contract=self.line.description.objects["rows"], digest="rules" * 2)
         parts: list[Part] = []
         verdicts: list[Verdicts] = []
         for _ in range(generation.attempts):
-            for shard in plan_shards(requests, verdicts, folder, shard_rows=generation.shard_rows):
+            left = Left(verdicts=tuple(verdicts), repeated=repeated_requests(parts, verdicts, self.shelf, folder))
+            for shard in plan_shards(requests, left, folder, shard_rows=generation.shard_rows):
                 engine = partial(TemplateEngine, generation.template)
                 parts.append(generate_shard(shard, engine, self.line.recipe.sampling, folder))
-                verdicts.append(screen(parts[-1], shard, checks, folder, rules="rules"))
+                verdicts.append(screen(parts[-1], shard, rules, folder))
         return parts, verdicts
 
     def bench(self) -> Bench:
@@ -302,7 +305,7 @@ def generated(night: Night) -> tuple[ModelVersion, Batch]:
     parts: list[Part] = []
     verdicts: list[Verdicts] = []
     for _ in steps.attempts(night):
-        for shard in steps.next_shards(night, requests, tuple(verdicts)):
+        for shard in steps.next_shards(night, requests, tuple(parts), tuple(verdicts)):
             parts.append(steps.write_texts(night, model, shard))
             verdicts.append(steps.judge_texts(night, shard, parts[-1]))
     return model, steps.seal(night, model, requests, tuple(parts), tuple(verdicts))

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from shop import Made, Shop, item
 
-from aigc_core.audit.screen import screen
+from aigc_core.audit.screen import Rules, screen
 from aigc_core.checks.base import CheckResult, RowCheck
-from aigc_core.generation.shards import plan_shards
+from aigc_core.generation.shards import Left, plan_shards
 from aigc_core.records import Part, Shard, Verdicts
 from aigc_core.workspace import row_checks
 
@@ -40,7 +40,7 @@ def judged(mixed: Made) -> list[dict[str, Any]]:
 def first_part(shop: Shop) -> tuple[Part, Shard]:
     """One written shard of three good texts and one bad one."""
     requests = shop.requests([item(1), item(2, feature="bad")])
-    shard = plan_shards(requests, (), shop.folder("run-1"), shard_rows=4)[0]
+    shard = plan_shards(requests, Left(), shop.folder("run-1"), shard_rows=4)[0]
     parts, _ = shop.write(requests, shop.folder("run-1"))
     return parts[0], shard
 
@@ -48,7 +48,8 @@ def first_part(shop: Shop) -> tuple[Part, Shard]:
 def verdict_of(shop: Shop, *checks: RowCheck, rules: str) -> Verdicts:
     """What these checks say of that shard."""
     part, shard = first_part(shop)
-    return screen(part, shard, checks, shop.folder("run-1"), rules=rules)
+    under = Rules(checks=checks, contract=shop.line.description.objects["rows"], digest=rules)
+    return screen(part, shard, under, shop.folder("run-1"))
 
 
 def test_a_text_is_accepted_when_nothing_worse_than_a_warning_was_found(judged: list[dict[str, Any]]) -> None:

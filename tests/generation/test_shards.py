@@ -9,7 +9,7 @@ from shop import Made, Shop, flip, item
 
 from aigc_core.engines.base import GeneratedText, Generator, TextRequest
 from aigc_core.engines.template import TemplateEngine
-from aigc_core.generation.shards import generate_shard, plan_shards
+from aigc_core.generation.shards import Left, generate_shard, plan_shards
 from aigc_core.records import Part, Sampling, Shard, Verdicts
 from aigc_core.storage.progress import RunFolder
 
@@ -41,7 +41,7 @@ def write(shop: Shop, shard: Shard, engine: Generator) -> tuple[Part, list[Row]]
 def shards(shop: Shop) -> tuple[Shard, ...]:
     """Five items, one of them without data, in both languages: eight requests in shards of three."""
     requests = shop.requests([item(1), item(2), item(3, material=None), item(4), item(5)])
-    return plan_shards(requests, (), shop.folder("run-1"), shard_rows=3)
+    return plan_shards(requests, Left(), shop.folder("run-1"), shard_rows=3)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_first_attempt_asks_for_all_that_has_no_state(shop: Shop, shards: tu
 
 def test_nothing_to_generate_is_no_shard(shop: Shop) -> None:
     requests = shop.requests([item(1, material=None), item(2, material=None)])
-    assert plan_shards(requests, (), shop.folder("run-1"), shard_rows=3) == ()
+    assert plan_shards(requests, Left(), shop.folder("run-1"), shard_rows=3) == ()
 
 
 def test_the_next_attempt_asks_for_what_was_not_accepted(mixed: Made) -> None:
@@ -79,7 +79,7 @@ def rejected_of(verdict: Verdicts) -> list[str]:
 
 def test_a_fingerprint_depends_on_requests_and_attempt(shop: Shop, shards: tuple[Shard, ...]) -> None:
     again = plan_shards(
-        shop.requests([item(1), item(2), item(4), item(5)], "run-2"), (), shop.folder("run-2"), shard_rows=3
+        shop.requests([item(1), item(2), item(4), item(5)], "run-2"), Left(), shop.folder("run-2"), shard_rows=3
     )
     assert [shard.fingerprint for shard in again] == [shard.fingerprint for shard in shards]
     assert len({shard.fingerprint for shard in shards}) == 3

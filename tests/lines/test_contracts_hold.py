@@ -83,7 +83,7 @@ def test_a_calm_night_passes_every_gate(line: str) -> None:
         ("canaries_missed", 1, "H-1a", "block"),
         ("canaries", 19, "H-1b", "block"),
         ("check_error_share", 0.006, "H-1c", "block"),
-        ("reject_share", 0.41, "H-2", "block"),
+        ("publishable", 54, "H-2", "block"),
         ("undecided", 1, "I-1", "block"),
         ("unlabelled", 1, "L-1", "block"),
         ("duplicates", 31, "D-rate", "block"),

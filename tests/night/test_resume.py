@@ -58,7 +58,7 @@ def test_a_finished_part_is_never_written_again(open_shop: Shop, undisturbed: li
     night, folder = begin(open_shop)
     model = steps.obtain_model(night, None)
     requests = steps.plan(night, steps.take_catalogue(night), model)
-    first, *_ = steps.next_shards(night, requests, ())
+    first, *_ = steps.next_shards(night, requests, (), ())
     steps.write_texts(night, model, first)
     before = written(folder)
     walk(begin(open_shop)[0])

@@ -15,7 +15,7 @@ from shop import Made, Shop, item, rows_of
 from aigc_core.catalog.publish import publish, published_schema
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.generation.requests import ATTRIBUTES
-from aigc_core.generation.shards import plan_shards
+from aigc_core.generation.shards import Left, plan_shards
 from aigc_core.ids import content_number
 from aigc_core.records import RequestSet, Verdicts
 from aigc_core.storage.files import write_table
@@ -91,7 +91,7 @@ def scratch() -> Iterator[Path]:
 @given(known=st.lists(st.booleans(), max_size=40), size=st.integers(1, 9))
 def test_shards_are_a_partition_in_order(scratch: Path, known: list[bool], size: int) -> None:
     folder = RunFolder(Path(tempfile.mkdtemp(dir=scratch)))
-    shards = plan_shards(requests_of(known, folder.path), (), folder, shard_rows=size)
+    shards = plan_shards(requests_of(known, folder.path), Left(), folder, shard_rows=size)
     keys = [key for shard in shards for key in pq.read_table(shard.path)["request_key"].to_pylist()]
     assert keys == [f"request_key {n}" for n, is_known in enumerate(known) if not is_known]
     assert all(shard.rows == size for shard in shards[:-1])
@@ -106,7 +106,7 @@ def test_every_attempt_asks_for_exactly_what_is_not_accepted(scratch: Path, fate
     folder = RunFolder(Path(tempfile.mkdtemp(dir=scratch)))
     requests, verdicts = requests_of([False] * len(fates), folder.path), list[Verdicts]()
     for attempt in (1, 2, 3):
-        shards = plan_shards(requests, verdicts, folder, shard_rows=size)
+        shards = plan_shards(requests, Left(verdicts=verdicts), folder, shard_rows=size)
         keys = [key for shard in shards for key in pq.read_table(shard.path)["request_key"].to_pylist()]
         assert keys == [f"request_key {n}" for n, fate in enumerate(fates) if fate >= attempt]
         if not shards:
