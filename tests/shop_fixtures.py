@@ -1,5 +1,6 @@
 """Fixtures over `shop.py`; a test module names this one in `pytest_plugins`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from shop import MIXED, Made, Shop, read_line
 
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.records import RunSummary
+from aigc_core.storage.progress import release
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +24,12 @@ def shop(tmp_path: Path, line: ContentLine) -> Shop:
 
 
 @pytest.fixture
-def open_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """An empty lake for whole nights, with a copy of the line that may be changed."""
+def open_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """An empty lake for whole nights, with a copy of the line that may be changed; its runs are let go at the end."""
     monkeypatch.setenv("AIGC_LINES", str(tmp_path / "lines"))
-    return Shop(root=tmp_path, line=read_line(tmp_path / "lines"))
+    yield Shop(root=tmp_path, line=read_line(tmp_path / "lines"))
+    for folder in (tmp_path / "lake" / "runs").glob("*"):
+        release(folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """A model is trained once for one corpus and one recipe, and never on what is held out."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from shop import LINE, Shop, pair, write_rows
 
 from aigc_core.corpus import ingest
 from aigc_core.engines.base import TrainingPair
-from aigc_core.errors import TrainingFailed
+from aigc_core.errors import RunBusy, TrainingFailed
 from aigc_core.finetune import GROUPS_FILE, finetune, key_of
 from aigc_core.ids import fingerprint
 from aigc_core.records import CorpusVersion, ModelVersion
@@ -22,6 +24,15 @@ from aigc_core.storage.groups import GroupSet, is_held_out
 from aigc_core.storage.models import ModelStore
 
 pytest_plugins = ("shop_fixtures",)
+
+HOLD_AND_WAIT = """
+import sys
+from pathlib import Path
+from aigc_core.storage.progress import hold
+hold(Path(sys.argv[1]), "It")
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 class Counting:
@@ -157,6 +168,19 @@ def test_nothing_held_out_is_no_training(school: School) -> None:
     with pytest.raises(TrainingFailed, match=r"pairs to train on and 0 held out\. Both are needed.*held_out_share"):
         school.tune(school.corpus(trained))
     assert school.store.champion() is None
+
+
+def test_a_training_of_another_process_is_busy(school: School, pairs: list[dict[str, object]]) -> None:
+    corpus = school.corpus(pairs)
+    workshop = school.store.workshop(key_of(corpus, school.shop.line.recipe))
+    command = [sys.executable, "-c", HOLD_AND_WAIT, str(workshop)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(RunBusy, match=rf"The training of {LINE} is being worked on by process {process.pid}\."):
+            school.tune(corpus)
+        process.communicate("")
+    assert (school.tune(corpus).line, school.trainer.trained) == (LINE, 1)
 
 
 def test_a_killed_training_goes_on_in_the_same_workshop(school: School, pairs: list[dict[str, object]]) -> None:

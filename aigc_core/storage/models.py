@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from aigc_core.ids import fingerprint
 from aigc_core.records import ModelVersion
 from aigc_core.storage.files import lake_errors, read_json, write_json, write_text
+from aigc_core.storage.progress import LOCK
 
 CHAMPION = "champion"
 _MODEL = TypeAdapter(ModelVersion)
@@ -57,6 +58,7 @@ class ModelStore:
             write_text(workshop / "MODEL_CARD.md", card)
             write_json(workshop / "manifest.json", {"model": replace(model, path=model.digest), **lineage})
             with lake_errors(home):
+                (workshop / LOCK).unlink(missing_ok=True)
                 shutil.rmtree(home, ignore_errors=True)
                 workshop.rename(home)
         return kept

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from aigc_core.errors import IntegrityBroken, RunBusy
 from aigc_core.storage.files import lake_errors, read_json, sha256_of, write_json
 
+LOCK = ".lock"
 T = TypeVar("T")
 _held: dict[Path, IO[str]] = {}
 
@@ -99,7 +100,7 @@ def hold(folder: Path, name: str) -> None:
         return
     with lake_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        handle = folder.joinpath(".lock").open("a+")
+        handle = folder.joinpath(LOCK).open("a+")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

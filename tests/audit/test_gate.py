@@ -58,10 +58,15 @@ def test_gates_are_those_of_the_contract(mixed: Made) -> None:
 
 
 def test_too_many_rejections_block_the_run(mixed: Made, shop: Shop) -> None:
-    report = judged(shop, mixed.batch, max_reject_share=0.1)
+    report = judged(shop, mixed.batch, max_reject_share=0.04)
     assert [gate.gate_id for gate in report.blocked_by] == ["H-2"]
     with pytest.raises(AuditBlocked, match=r"H-2 .*Nothing was published"):
         report.require_passed()
+
+
+def test_five_refused_texts_do_not_count(mixed: Made, shop: Shop) -> None:
+    assert sum(state != "published" for state, _ in decisions(mixed.report).values()) == 6
+    assert judged(shop, mixed.batch, max_reject_share=0.06).blocked_by == ()
 
 
 def test_without_checks_the_planted_texts_block_the_run(mixed: Made, shop: Shop) -> None:
@@ -100,10 +105,11 @@ def test_a_batch_that_changed_since_it_was_sealed_is_not_audited(mixed: Made, sh
         judged(shop, replace(mixed.batch, paths=(str(copy), *mixed.batch.paths[1:])))
 
 
-def test_a_batch_without_a_text_fit_to_publish_is_decided_too(shop: Shop) -> None:
-    report = shop.made([item(1, feature="bad")]).report
-    assert report.states == {"rejected": 2}
-    assert [gate.gate_id for gate in report.blocked_by] == ["H-2"]
+@pytest.mark.parametrize(("items", "blocked_by"), [(1, []), (9, ["H-2"])])
+def test_a_batch_without_a_text_fit_to_publish_is_decided_too(shop: Shop, items: int, blocked_by: list[str]) -> None:
+    report = shop.made([item(number, feature="bad") for number in range(items)]).report
+    assert report.states == {"rejected": 2 * items}
+    assert [gate.gate_id for gate in report.blocked_by] == blocked_by
 
 
 def test_an_empty_batch_passes_with_nothing(shop: Shop) -> None:

@@ -1,5 +1,6 @@
 """Screening says of every text whether another attempt is wanted, and why."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from shop import Made, Shop, item
 
 from aigc_core.audit.screen import Rules, screen
 from aigc_core.checks.base import CheckResult, RowCheck
+from aigc_core.contracts.model import Expectation
 from aigc_core.generation.shards import Left, plan_shards
 from aigc_core.records import Part, Shard, Verdicts
 from aigc_core.workspace import row_checks
@@ -87,3 +89,40 @@ def test_other_rules_judge_again_and_the_same_do_not(shop: Shop) -> None:
     assert one.path != other.path
     Path(one.path).with_suffix(".json").touch()
     assert verdict_of(shop, Crashing(), rules="one") == one
+
+
+SHORT = Expectation(
+    rule_id="short",
+    level="quarantine",
+    column="text",
+    name="expect_column_value_lengths_to_be_between",
+    kwargs={"column": "text", "max_value": 100},
+    reason="text: longer than 100",
+)
+
+
+@pytest.fixture
+def terse(shop: Shop) -> Shop:
+    """A shop whose output contract takes no text above a hundred characters."""
+    description = shop.line.description
+    rows = description.objects["rows"]
+    objects = {**description.objects, "rows": replace(rows, row_rules=(*rows.row_rules, SHORT))}
+    return replace(shop, line=replace(shop.line, description=replace(description, objects=objects)))
+
+
+def test_a_text_that_breaks_the_contract_is_tried_again_and_held(terse: Shop) -> None:
+    made = terse.made([item(1), item(2, name="Cedar of the Northern Woods and Lakes")])
+    judged = [row for verdict in made.verdicts for row in pq.read_table(verdict.path).to_pylist()]
+    refused = [(row["item_id"], row["locale"], row["attempt"]) for row in judged if not row["accepted"]]
+    assert refused == [("S-002", "en", 1), ("S-002", "en", 2), ("S-002", "en", 3)]
+    assert not any(row["findings"] for row in judged)
+    assert (made.report.states, made.report.reasons) == (
+        {"published": 3, "quarantined": 1},
+        {"contract text: longer than 100": 1},
+    )
+
+
+def test_rules_on_other_columns_wait_for_the_sealed_batch(terse: Shop) -> None:
+    made = terse.made([item(1)])
+    assert {rule.column for rule in terse.line.description.objects["rows"].row_rules} > {"text"}
+    assert [verdict.accepted for verdict in made.verdicts] == [2]

@@ -43,6 +43,14 @@ def test_a_contract_without_its_object_is_refused(tmp_path: Path, name: str) -> 
         ({"product_group": "family"}, r"columns the catalogue contract does not have: family\. It has capacity_ml"),
         ({"seller": "shop", "category": "kind"}, "does not have: kind, shop"),
         ({"attributes": {"x": {"column": "y"}}}, "does not have: y"),
+        (
+            {"columns": {"catalogue": {"code": "sku", "item_id": "sku"}}},
+            r"columns\.catalogue names code, which the catalogue contract does not have\. It has capacity_ml, ",
+        ),
+        (
+            {"columns": {"corpus": {"seller_id": "shop"}}},
+            r"columns\.corpus names seller_id, which the corpus contract does not have\. It has capacity_ml, ",
+        ),
         ({"line": "other_line"}, "line is 'other_line', but the folder is 'product_description'"),
     ],
 )

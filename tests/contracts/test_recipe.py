@@ -60,8 +60,19 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
         ("title: Mugs", "title: Mugs\ngeneration: {engine: gpt}", "Input should be 'hf'"),
         (
             "title: Mugs",
-            "title: Mugs\nmodel: {starter: {hidden: 100, heads: 3}}",
-            "hidden 100 is not a multiple of heads 3",
+            "title: Mugs\nmodel: {starter: {hidden: 100, heads: 4}}",
+            "line 3, model.starter: Value error, hidden 100 is not a multiple of twice the heads, 8",
+        ),
+        ("[en, zh]", "[en, zh, en]", "`locales` names one twice: en, zh, en"),
+        ("[en, zh]", "[en, fr, zh-TW, de]", "`label.explicit` has no mark for fr, de"),
+        ("[en, zh]", "[en, zh]\ncolumns: {text: {en: text}}", "`columns.text` names no column for zh"),
+        ("one.label", "one.price", "`prompt`: The template cannot be rendered: 'dict object' has no attribute 'price'"),
+        ("{{ locale }}", "{{ season }}", "`prompt`: The template cannot be rendered: 'season' is undefined"),
+        ("title: Mugs", "title: Mugs\nschedule: {cron: 0 2 * *}", "line 3, schedule.cron: String should match pattern"),
+        (
+            "title: Mugs",
+            "title: Mugs\nschedule: {timezone: Mars/Base}",
+            "line 3, schedule.timezone: Value error, 'Mars/Base' is no time zone of the IANA list, e.g. Asia/Shanghai",
         ),
         ("title: Mugs", "title: Mugs\ntitle: Cups", "the key 'title' stands twice"),
         ("{% endfor %}", "", "line 6, prompt: Value error, prompt line 1"),
@@ -72,6 +83,19 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
 )
 def test_a_wrong_recipe_names_line_field_and_what_is_valid(tmp_path: Path, before: str, after: str, said: str) -> None:
     assert said in refusal(tmp_path, GOOD.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("[en, zh]", "[en, zh-TW]"),
+        ("[en, zh]", "[en, zh]\ncolumns: {text: {en: one, zh: other}}"),
+        ("title: Mugs", "title: Mugs\nmodel: {starter: {hidden: 96, heads: 3}}"),
+        ("title: Mugs", "title: Mugs\nschedule: {cron: 30 1 * * 1-5, timezone: Asia/Shanghai}"),
+    ],
+)
+def test_a_recipe_at_the_bounds_holds(tmp_path: Path, before: str, after: str) -> None:
+    assert read_recipe(written(tmp_path, GOOD.replace(before, after))).title == "Mugs"
 
 
 def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:

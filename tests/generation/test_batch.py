@@ -26,12 +26,14 @@ def test_every_generated_request_has_one_row_in_order(mixed: Made, rows: list[di
     assert mixed.batch.rows == len(asked) == mixed.batch.requests.to_generate
 
 
-def test_the_first_accepted_text_is_chosen_else_the_last(rows: list[dict[str, Any]]) -> None:
+def test_the_last_accepted_text_is_chosen_else_the_last(rows: list[dict[str, Any]]) -> None:
     attempts = {(row["item_id"], row["locale"]): (row["attempt"], row["accepted"]) for row in rows}
     assert attempts["S-001", "en"] == (1, True)
     assert attempts["S-002", "zh"] == (3, False)
     assert attempts["S-003", "en"] == attempts["S-003", "zh"] == (2, True)
     assert attempts["S-004", "en"] == (3, False)
+    assert attempts["S-006", "en"] == (1, True)
+    assert attempts["S-007", "en"] == (3, True)
 
 
 def test_the_hash_is_over_the_files(mixed: Made) -> None:

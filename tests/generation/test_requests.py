@@ -1,6 +1,7 @@
 """A night costs what changed: every item and locale is asked for, or known, and says why."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from shop import LINE, Made, Shop, item
 
-from aigc_core.catalog.outcomes import keep_rejects
+from aigc_core.catalog.outcomes import REJECTS, keep_rejects
 from aigc_core.catalog.publish import publish, published_schema
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.records import RequestSet
@@ -82,10 +83,14 @@ def test_a_changed_way_of_making_asks_again(second: Shop, changed: str, reason: 
     assert requests.reasons == {reason: 4}
 
 
-@pytest.mark.parametrize("changed", ["model_digest", "decode_digest"])
-def test_model_and_sampling_ask_nothing_unless_the_recipe_says_so(second: Shop, changed: str) -> None:
+@pytest.mark.parametrize(
+    ("changed", "reason"), [("model_digest", "model changed"), ("decode_digest", "sampling changed")]
+)
+def test_model_and_sampling_ask_again_only_for_what_was_refused(second: Shop, changed: str, reason: str) -> None:
     requests = second.requests(KNOWN, "run-2", making=second.making(**{changed: "another"}))
-    assert requests.to_generate == 0
+    assert requests.reasons == {"published before": 2, reason: 2}
+    asked = rows(requests).filter(pc.is_null(rows(requests)["state"]))
+    assert asked["item_id"].to_pylist() == ["S-002", "S-002"]
 
 
 def test_a_rejection_is_tried_again_on_demand_under_a_key_of_its_own(second: Shop) -> None:
@@ -146,4 +151,54 @@ def test_a_changed_model_asks_again_where_the_recipe_says_so(second: Shop) -> No
     recipe = second.line.recipe.model_copy(update={"generation": generation})
     watching = replace(second, line=replace(second.line, recipe=recipe))
     assert watching.requests(KNOWN, "run-2", making=second.making(model_digest="x")).reasons == {"model changed": 4}
-    assert watching.requests(KNOWN, "run-3", making=second.making(prompt_digest="x")).to_generate == 0
+    unwatched = watching.requests(KNOWN, "run-3", making=second.making(prompt_digest="x"))
+    assert unwatched.reasons == {"published before": 2, "prompt changed": 2}
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "planned"),
+    [
+        ("failed", "engine: out of memory", "retry of failed"),
+        ("quarantined", "Q-L7 check failed", "retry of quarantined"),
+        ("quarantined", "Q-L7 too short", "quarantined before"),
+        ("duplicate", "D-1 same text as a published item", "duplicate before"),
+    ],
+)
+def test_what_was_never_judged_is_tried_again(shop: Shop, state: str, reason: str, planned: str) -> None:
+    before = shop.requests([item(1)])
+    refuse(shop, before, state=state, reason=reason)
+    requests = shop.requests([item(1)], "run-2")
+    assert requests.reasons == {planned: 2}
+    same_keys = rows(requests)["request_key"] == rows(before)["request_key"]
+    assert same_keys == planned.endswith("before")
+
+
+def refuse(shop: Shop, requests: RequestSet, *, state: str, reason: str) -> None:
+    """Keep these requests as refused with such a reason."""
+    making = shop.making()
+    digests = {name: getattr(making, name) for name in ("model_digest", "decode_digest", "check_config_digest")}
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    decision = {"state": state, "reason": reason, "decided_at": when, "text": "", "findings": "[]", **digests}
+    table = pa.Table.from_pylist([row | decision for row in rows(requests).to_pylist()], schema=REJECTS)
+    shop.rejects.create(REJECTS, stats=("item_id",))
+    shop.rejects.append_once(lambda: table, key="refused", note={})
+
+
+@pytest.fixture
+def turned(shop: Shop) -> Shop:
+    """A shop that published an item and refused its text when its attributes changed."""
+    decided(shop, shop.made([item(2)]))
+    decided(shop, shop.made([item(2, feature="bad")], "run-2"))
+    return shop
+
+
+def test_a_refusal_says_that_an_older_text_stays(turned: Shop) -> None:
+    requests = turned.requests([item(2, feature="bad")], "run-3")
+    assert requests.reasons == {"rejected before, an older text stays on the shelf": 2}
+    assert (requests.states, set(rows(requests)["previous"].to_pylist())) == ({"unchanged": 2}, {"run-2"})
+
+
+def test_a_published_text_that_fits_answers_before_a_refusal(turned: Shop) -> None:
+    requests = turned.requests([item(2)], "run-3", retry_rejected=True)
+    assert requests.reasons == {"published before": 2}
+    assert set(rows(requests)["previous"].to_pylist()) == {"run-1"}

@@ -10,7 +10,7 @@ from shop import Made, Shop, flip, item
 from aigc_core.engines.base import GeneratedText, Generator, TextRequest
 from aigc_core.engines.template import TemplateEngine
 from aigc_core.generation.shards import Left, generate_shard, plan_shards
-from aigc_core.records import Part, Sampling, Shard, Verdicts
+from aigc_core.records import Part, Sampling, Shard
 from aigc_core.storage.progress import RunFolder
 
 pytest_plugins = ("shop_fixtures",)
@@ -66,15 +66,19 @@ def test_nothing_to_generate_is_no_shard(shop: Shop) -> None:
 
 
 def test_the_next_attempt_asks_for_what_was_not_accepted(mixed: Made) -> None:
-    second = [verdict for verdict in mixed.verdicts if verdict.attempt == 2]
-    refused = [row for verdict in mixed.verdicts if verdict.attempt == 1 for row in rejected_of(verdict)]
-    assert [row["request_key"] for verdict in second for row in pq.read_table(verdict.path).to_pylist()] == refused
-    assert mixed.batch.attempts == {"1": 20, "2": 6, "3": 4}
+    asked = [asked_at(mixed, attempt) for attempt in (2, 3)]
+    assert [[item_id for item_id, locale in one if locale == "en"] for one in asked] == [
+        ["S-002", "S-003", "S-004", "S-007"],
+        ["S-002", "S-004", "S-007"],
+    ]
+    assert all(one == [(name, locale) for name, _ in one[::2] for locale in ("en", "zh")] for one in asked)
+    assert mixed.batch.attempts == {"1": 20, "2": 8, "3": 6}
 
 
-def rejected_of(verdict: Verdicts) -> list[str]:
-    """Keys without an accepted text."""
-    return [row["request_key"] for row in pq.read_table(verdict.path).to_pylist() if not row["accepted"]]
+def asked_at(made: Made, attempt: int) -> list[tuple[str, str]]:
+    """Items and locales an attempt wrote, in order."""
+    tables = [pq.read_table(part.path) for part in made.parts if part.attempt == attempt]
+    return [(row["item_id"], row["locale"]) for table in tables for row in table.to_pylist()]
 
 
 def test_a_fingerprint_depends_on_requests_and_attempt(shop: Shop, shards: tuple[Shard, ...]) -> None:

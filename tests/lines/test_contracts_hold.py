@@ -96,6 +96,17 @@ def test_each_gate_refuses_its_own_fault(measure: str, value: float, gate_id: st
         assert (gate_id, level) in {(gate.gate_id, gate.level) for gate in gates if not gate.passed}
 
 
+@pytest.mark.parametrize(
+    ("generated", "publishable", "held"),
+    [(5, 0, False), (9, 0, True), (8, 0, False), (100, 55, False), (100, 54, True)],
+)
+def test_five_refused_texts_never_hold_a_night_back(generated: int, publishable: int, *, held: bool) -> None:
+    for line in NAMES:
+        measures = {**CALM, "generated": generated, "publishable": publishable}
+        gates = row_gates(contract_of(line, "description").objects["run"], measures)
+        assert [gate.passed for gate in gates if gate.gate_id == "H-2"] == [not held]
+
+
 @pytest.mark.parametrize("line", NAMES)
 def test_templates_write_a_text_from_required_attributes_alone(line: str) -> None:
     recipe = recipe_of(line)

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from shop import LINE, Shop, item, write_line, write_rows
+from shop import LINE, Shop, item, walk, write_line, write_rows
 
 from aigc_core.errors import (
     AigcError,
@@ -36,11 +36,9 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def night(open_shop: Shop) -> Iterator[Night]:
-    """A pinned night over one item; let go at the end."""
-    pinned = pin.start(open_shop.order([item(1)]))
-    yield pinned
-    open_shop.folder(pinned.run_id).unlock()
+def night(open_shop: Shop) -> Night:
+    """A pinned night over one item."""
+    return pin.start(open_shop.order([item(1)]))
 
 
 def test_a_pinned_night_says_all_it_works_with(open_shop: Shop, night: Night) -> None:
@@ -52,7 +50,51 @@ def test_a_pinned_night_says_all_it_works_with(open_shop: Shop, night: Night) ->
 def test_the_same_order_is_the_same_night(open_shop: Shop, night: Night) -> None:
     assert pin.start(open_shop.order([item(1)])) == night
     renamed = write_rows(open_shop.root / "renamed.jsonl", [item(1)])
-    assert pin.start(replace(open_shop.order([item(1)]), source=renamed)) == night
+    again = pin.start(replace(open_shop.order([item(1)]), source=renamed))
+    assert again == replace(night, source=renamed)
+    assert open_shop.folder(night.run_id).recall("run", Night) == night
+
+
+@pytest.fixture
+def yesterday(open_shop: Shop) -> Night:
+    """A night of a command without a date, as it lies in a lake the day after it was begun."""
+    begun = pin.start(undated(open_shop))
+    open_shop.folder(begun.run_id).unlock()
+    day = (date.fromisoformat(begun.date) - timedelta(days=1)).isoformat()
+    moved = replace(begun, date=day, run_id=begun.run_id.replace(begun.date, day))
+    open_shop.folder(begun.run_id).path.rename(open_shop.folder(moved.run_id).path)
+    open_shop.folder(moved.run_id).note("run", moved, (), seconds=0.0)
+    return moved
+
+
+def undated(shop: Shop) -> Order:
+    """A command that names no date."""
+    return replace(shop.order([item(1)]), date=None)
+
+
+def test_a_night_begun_yesterday_is_finished_by_the_same_command(open_shop: Shop, yesterday: Night) -> None:
+    found = pin.start(undated(open_shop))
+    assert found == yesterday
+    assert (walk(found).date, len(open_workspace(found.lake).runs())) == (yesterday.date, 1)
+    today = pin.start(undated(open_shop))
+    assert today.date > yesterday.date
+    assert today.run_id != yesterday.run_id
+
+
+def test_a_named_date_is_never_another_days_night(open_shop: Shop, yesterday: Night) -> None:
+    for day in (yesterday.date, "2026-01-01"):
+        named = pin.start(replace(undated(open_shop), date=day))
+        assert (named.date, named.run_id == yesterday.run_id) == (day, False)
+
+
+def test_a_catalogue_changed_under_way_stops_the_night(open_shop: Shop, night: Night) -> None:
+    changed = open_shop.order([item(1), item(2)])
+    with pytest.raises(SourceInvalid, match=rf"jsonl changed while run {night.run_id} was under way.*begins a new run"):
+        steps.take_catalogue(night)
+    assert not open_shop.folder(night.run_id).file("catalogue.json").exists()
+    again = pin.start(changed)
+    assert again.run_id != night.run_id
+    assert steps.take_catalogue(again).items == 2
 
 
 def test_another_order_is_another_night(open_shop: Shop, night: Night) -> None:
@@ -64,8 +106,6 @@ def test_another_order_is_another_night(open_shop: Shop, night: Night) -> None:
     nights = [pin.start(order) for order in orders]
     nights.append(pin.start(open_shop.order([item(2)])))
     assert len({night.run_id, *(one.run_id for one in nights)}) == 5
-    for one in nights:
-        open_shop.folder(one.run_id).unlock()
 
 
 def test_leftovers_of_a_killed_process_are_swept(open_shop: Shop, night: Night) -> None:

@@ -44,6 +44,7 @@ def requests_of(known: list[bool], folder: Path) -> RequestSet:
         {
             "position": pa.array(range(count), pa.int64()),
             **{name: pa.array(values, pa.string()) for name, values in strings.items()},
+            "variant_group": pa.nulls(count, pa.string()),
             "attributes": pa.array([[]] * count, ATTRIBUTES),
             "state": pa.array(["unchanged" if one else None for one in known], pa.string()),
         }
@@ -60,7 +61,8 @@ def judged(folder: RunFolder, accepted: dict[str, bool], attempt: int) -> list[V
     for path in sorted(folder.file("shards").glob(f"a{attempt}-*.parquet")):
         keys = pq.read_table(path)["request_key"].to_pylist()
         target = folder.file("verdicts", path.name)
-        write_table(target, pa.table({"accepted": pa.array([accepted[key] for key in keys], pa.bool_())}))
+        fine = pa.array([accepted[key] for key in keys], pa.bool_())
+        write_table(target, pa.table({"accepted": fine, "request_key": keys}))
         found.append(verdict(folder, target, attempt, len(found)))
     return found
 
@@ -112,6 +114,22 @@ def test_every_attempt_asks_for_exactly_what_is_not_accepted(scratch: Path, fate
         if not shards:
             break
         verdicts += judged(folder, {f"request_key {n}": fate <= attempt for n, fate in enumerate(fates)}, attempt)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=25), size=st.integers(1, 9))
+def test_an_accepted_text_that_is_repeated_is_asked_for_again(
+    scratch: Path, rows: list[tuple[bool, bool]], size: int
+) -> None:
+    """A row is (accepted, repeated)."""
+    folder = RunFolder(Path(tempfile.mkdtemp(dir=scratch)))
+    requests = requests_of([False] * len(rows), folder.path)
+    plan_shards(requests, Left(), folder, shard_rows=size)
+    verdicts = judged(folder, {f"request_key {n}": accepted for n, (accepted, _) in enumerate(rows)}, 1)
+    repeated = frozenset(f"request_key {n}" for n, (_, again) in enumerate(rows) if again)
+    shards = plan_shards(requests, Left(verdicts=verdicts, repeated=repeated), folder, shard_rows=size)
+    keys = [key for shard in shards for key in pq.read_table(shard.path)["request_key"].to_pylist()]
+    assert keys == [f"request_key {n}" for n, (accepted, again) in enumerate(rows) if again or not accepted]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ def decision(item_id: str, run_id: str, *, day: int = 1, locale: str = "en", sta
     """One decision of an earlier night."""
     digests = {name: f"{name} of {run_id}" for name in DIGESTS}
     when = datetime(2026, 1, day, tzinfo=UTC)
-    return {"item_id": item_id, "locale": locale, "run_id": run_id, "state": state, "decided_at": when} | digests
+    said = {"state": state, "reason": f"why {run_id} said so", "decided_at": when}
+    return {"item_id": item_id, "locale": locale, "run_id": run_id} | said | digests
 
 
 @pytest.fixture
@@ -67,9 +68,8 @@ def test_the_latest_rejection_counts(known: Known, catalogue: str) -> None:
     first, second = decision("b", "run-1", day=1), decision("b", "run-2", day=2, state="failed")
     fill(known.rejects, second, first)
     found = [row for row in beside(known, catalogue, "en") if row["decided_run_id"]]
-    assert [(row["item_id"], row["decided_run_id"], row["decided_state"]) for row in found] == [
-        ("b", "run-2", "failed")
-    ]
+    decided = ("item_id", "decided_run_id", "decided_state", "decided_reason")
+    assert [[row[name] for name in decided] for row in found] == [["b", "run-2", "failed", "why run-2 said so"]]
 
 
 def test_no_item_comes_twice_when_it_is_both(known: Known, catalogue: str) -> None:

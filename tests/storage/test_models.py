@@ -7,6 +7,7 @@ import pytest
 from aigc_core.records import ModelVersion
 from aigc_core.storage.files import write_text
 from aigc_core.storage.models import ModelStore, training_key
+from aigc_core.storage.progress import hold, release
 
 
 @pytest.fixture
@@ -16,11 +17,14 @@ def store(tmp_path: Path) -> ModelStore:
 
 
 def keep(store: ModelStore, digest: str, key: str) -> ModelVersion:
-    """A finished training with one file of weights."""
+    """A finished training with one file of weights, held while it is kept."""
     workshop = store.workshop(key)
+    hold(workshop, "The training")
     write_text(workshop / "weights", f"weights of {digest}")
     model = ModelVersion(line="l", digest=digest, engine="hf", path=str(workshop), base="starter")
-    return store.keep(workshop, model, f"# {digest}", {"training_key": key})
+    kept = store.keep(workshop, model, f"# {digest}", {"training_key": key})
+    release(workshop)
+    return kept
 
 
 def test_before_the_first_training_there_is_nothing(store: ModelStore) -> None:
