@@ -13,7 +13,7 @@ from aigc_core.checks.registry import build_row_checks
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.engines.base import Generator, Trainer
 from aigc_core.engines.template import TemplateEngine
-from aigc_core.errors import LakeUnusable, ModelInvalid, UserError
+from aigc_core.errors import IntegrityBroken, LakeUnusable, ModelInvalid, UserError
 from aigc_core.ids import fingerprint
 from aigc_core.lines import list_lines, load_line
 from aigc_core.records import CorpusVersion, ModelVersion, RunSummary
@@ -231,6 +231,11 @@ def finished_run(workspace: Workspace, run_id: str) -> RunSummary:
             f"There is no run {run_id!r} in {workspace.lake}.", "`aigc runs` lists them.", "Is --lake the right one?"
         )
     summary = known[run_id].recall("summary", RunSummary)
+    if summary is None and known[run_id].file("manifest.json").exists():
+        raise IntegrityBroken(
+            f"{known[run_id].file('summary.json')} is damaged.",
+            remedy="The command that made the run makes it anew; its published texts are not touched.",
+        )
     if summary is None:
         raise UserError(
             f"Run {run_id} was begun and not finished.", remedy="The command that began it goes on with it."

@@ -39,8 +39,8 @@ def cost_of(seconds: Mapping[str, float], prices: Prices, *, published: int, gen
 def _statements(total: float, prices: Prices, *, published: int) -> dict[str, float | str]:
     return {
         "basis": (
-            "The seconds of every finished step are charged at the device-hour price, training in full; starting up and "
-            "work lost to interruptions are not. "
+            "The seconds of every finished step are charged at the device-hour price, training in full; "
+            "starting up and work lost to interruptions are not. "
             "Staff, storage and network are not in it."
         ),
         "baseline": "The price of a text by a person comes from the recipe: assumed, not measured.",

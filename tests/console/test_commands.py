@@ -41,7 +41,7 @@ def test_its_json_is_the_last_line_and_adds_up(real_run: subprocess.CompletedPro
 
 def test_blocked_night_exits_with_four(aigc: Aigc, line_copy: LineCopy, tmp_path: Path, prefect_server: str) -> None:
     line_copy({"publish.max_reject_share": 0, "checks.Q-L7.limits.zh.min_chars": 150})
-    said = aigc("nightly", LINE, "--engine", "template", "--limit", "5", "--lake", tmp_path / "lake", "--json")
+    said = aigc("nightly", LINE, "--engine", "template", "--limit", "10", "--lake", tmp_path / "lake", "--json")
     found = json.loads(said.out.splitlines()[-1])
     assert said.code == 4
     assert found["blocked"]

@@ -60,7 +60,7 @@ def test_only_the_changed_item_is_written_again(lake_copy: Path, tmp_path: Path)
 
 
 def test_blocked_night_publishes_nothing_and_reports(line_copy: LineCopy, tmp_path: Path, prefect_server: str) -> None:
-    line_copy({"publish.max_reject_share": 0, "checks.Q-L7.limits.zh.min_chars": 45})
+    line_copy({"publish.max_reject_share": 0, "checks.Q-L7.limits.zh.min_chars": 150})
     lake = tmp_path / "lake"
     with pytest.raises(
         AuditBlocked, match=r"H-2.*Nothing was published; the shelf is as it was\..*aigc show"
