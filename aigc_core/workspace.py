@@ -138,6 +138,11 @@ def quiet_console() -> None:
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 
 
+def server_address() -> str | None:
+    """The Prefect server the user named, or None: then Prefect's embedded one serves."""
+    return os.environ.get("PREFECT_API_URL")
+
+
 def child_environment(**settings: str) -> dict[str, str]:
     """This process's environment for a child, with the quiet defaults and these settings."""
     return {**_QUIET, **os.environ, **settings}

@@ -1,5 +1,6 @@
 """SQL over what was published and how it came about: read-only, locked down, bounded."""
 
+import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +53,10 @@ def run_query(sql: str, sources: Mapping[str, Source], limits: Limits | None = N
     import duckdb
 
     bounds = limits or Limits()
-    with duckdb.connect(config={"memory_limit": bounds.memory, "threads": 2}) as connection:
+    with tempfile.TemporaryDirectory(prefix="aigc-query-") as spill, duckdb.connect() as connection:
+        connection.execute("SET memory_limit = ?", [bounds.memory])
+        connection.execute("SET temp_directory = ?", [spill])
+        connection.execute("SET threads = 2")
         for name, source in sources.items():
             connection.register(name, source)
         for setting in _LOCKED:

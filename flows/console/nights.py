@@ -9,7 +9,14 @@ from rich.console import Console
 from aigc_core.catalog.query import Limits, run_query
 from aigc_core.errors import AuditBlocked, UserError
 from aigc_core.records import RunSummary
-from aigc_core.workspace import finished_run, open_workspace, query_sources, quiet_console, quiet_process
+from aigc_core.workspace import (
+    finished_run,
+    open_workspace,
+    query_sources,
+    quiet_console,
+    quiet_process,
+    server_address,
+)
 from flows.console.progress import shown_progress
 
 Rows = list[tuple[Any, ...]]
@@ -23,6 +30,7 @@ def run_night(console: Console, **order: Any) -> RunSummary:  # noqa: ANN401 -- 
     """
     quiet_process()
     quiet_console()
+    _require_server(server_address())
     console.print("starting Prefect", style="dim")
     from prefect.exceptions import ParameterTypeError
 
@@ -34,16 +42,23 @@ def run_night(console: Console, **order: Any) -> RunSummary:  # noqa: ANN401 -- 
         except AuditBlocked as blocked:
             console.print(str(blocked), style="red", markup=False, soft_wrap=True)
             return finished_run(open_workspace(order.get("lake")), blocked.run_id)
-        except httpx.TransportError as error:
-            raise UserError(
-                f"The Prefect server does not answer: {error}.",
-                "PREFECT_API_URL names it.",
-                "Start it, for example with `aigc up`, or unset PREFECT_API_URL to run without one.",
-            ) from error
         except ParameterTypeError as error:
             wrong = " ".join(str(error).split(":", 1)[-1].split())
             raise UserError(f"A value cannot be used: {wrong}.", remedy="See `aigc nightly --help`.") from error
     return summary
+
+
+def _require_server(address: str | None) -> None:
+    if address is None:
+        return
+    try:
+        httpx.get(f"{address}/health", timeout=10)
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise UserError(
+            f"The Prefect server at {address} does not answer: {error}.",
+            "PREFECT_API_URL names it.",
+            "Start it, for example with `aigc up`, or unset PREFECT_API_URL to run without one.",
+        ) from error
 
 
 def list_runs(lake: str | None) -> tuple[Sequence[str], Rows]:

@@ -125,6 +125,14 @@ def test_what_nobody_foresaw_is_told_without_a_traceback(aigc: Aigc, monkeypatch
     assert "ZeroDivisionError" in log.read_text("utf-8")
 
 
+def test_a_server_that_does_not_answer_is_named(aigc: Aigc, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    said = aigc("nightly", "product_description", "--engine", "template", "--lake", tmp_path / "lake")
+    assert said.code == 2
+    assert "The Prefect server at http://127.0.0.1:9/api does not answer" in " ".join(said.err.split())
+    assert not (tmp_path / "lake").exists()
+
+
 def test_damaged_record_is_named(aigc: Aigc, lake_copy: Path) -> None:
     (run,) = (lake_copy / "runs").iterdir()
     written(run / "summary.json", "half a fi")
