@@ -12,7 +12,7 @@ from aigc_core.ids import fingerprint
 from aigc_core.records import Night, Order
 from aigc_core.storage.files import sweep
 from aigc_core.storage.progress import RunFolder
-from aigc_core.storage.sources import file_sha256, read_source
+from aigc_core.storage.sources import file_sha256, source_columns
 from aigc_core.workspace import Workspace, checked_model, open_workspace, row_checks, rules_digest
 
 RUN, MANIFEST = "run", "manifest"
@@ -152,8 +152,7 @@ def _require_trainable(corpus: str | None, line: ContentLine) -> None:
 
 def _require_fitting(source: str, line: ContentLine, contract: ObjectContract) -> None:
     """Look at the first rows only: what can be refused at once is refused before anything is written."""
-    first = next(iter(read_source(source)), [])
-    require_columns(line.recipe, contract, sorted({name for row in first for name in row.values}), source)
+    require_columns(line.recipe, contract, source_columns(source), source)
 
 
 def _absolute(path: str) -> str:

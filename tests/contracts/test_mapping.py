@@ -97,6 +97,8 @@ def test_what_is_no_list_of_pairs_is_absent(paired: ContentLine, value: object) 
 def test_a_fitting_source_may_have_more_columns(line: ContentLine) -> None:
     require_columns(line.recipe, line.catalogue_rows, [*item(1), "more"], "a.csv")
     require_columns(line.recipe, line.corpus_rows, [*pair(1), "more"], "a.csv")
+    mapped = catalogue_row(line.recipe, line.catalogue_rows, {**item(1), "more": "kept out"})
+    assert set(mapped) == {column.name for column in line.catalogue_rows.columns}
 
 
 def test_a_missing_column_is_named_with_its_remedy(line: ContentLine) -> None:

@@ -1,5 +1,6 @@
 """A step is done when its record is there and its bytes hold; anything else is done again."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,5 +102,6 @@ def test_a_run_held_by_another_process_is_busy(work: Work, other_process: "subpr
 def test_the_process_that_holds_a_run_may_ask_again(work: Work) -> None:
     work.folder.lock()
     work.folder.lock()
+    assert work.folder.file(".lock").read_text("utf-8") == str(os.getpid())
     work.folder.unlock()
     work.folder.unlock()
