@@ -6,7 +6,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 import pyarrow as pa
 
-from aigc_core.contracts.recipe import Strict
+from aigc_core.contracts.strict import Strict
 from aigc_core.ids import fingerprint
 
 Severity = Literal["block", "quarantine", "warn"]

@@ -8,7 +8,7 @@ from pydantic import Field
 from aigc_core.checks.base import CheckResult, Finding, ParameterCheck
 from aigc_core.checks.quantities import MENTIONS_LIMIT, Given, Mention, candidate_pattern, mentions
 from aigc_core.checks.views import View, attributes_of, matching_rows, shortened, view_of
-from aigc_core.contracts.recipe import Strict
+from aigc_core.contracts.strict import Strict
 
 
 class NumberParameters(Strict):

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from aigc_core.checks.base import CheckResult, Finding, NoParameters, ParameterCheck
 from aigc_core.checks.views import language_of, matching_rows, shortened, strings
-from aigc_core.contracts.recipe import Locale, Strict
+from aigc_core.contracts.strict import Locale, Strict
 
 
 class Limit(Strict):

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from aigc_core.checks.base import CheckResult, Finding, ParameterCheck
 from aigc_core.checks.views import attributes_of, language_of, strings
-from aigc_core.contracts.recipe import Strict
+from aigc_core.contracts.strict import Strict
 
 LETTER = regex.compile(r"\p{L}")
 HAN = regex.compile(r"\p{Han}")

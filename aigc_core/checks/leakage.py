@@ -9,7 +9,7 @@ from pydantic import Field
 
 from aigc_core.checks.base import CheckResult, Finding, NoParameters, ParameterCheck
 from aigc_core.checks.views import View, attributes_of, is_chinese, matching_rows, shortened, strings, view_of
-from aigc_core.contracts.recipe import Strict
+from aigc_core.contracts.strict import Strict
 
 ASSISTANT = (
     r"<\|[^|\n]{1,40}\|>|\[/?INST\]|</?s>|<</?SYS>>|</?think>|#{3}|(?im:^\s*(?:system|user|assistant)\s*[:：])"

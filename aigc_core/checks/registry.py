@@ -24,7 +24,7 @@ from aigc_core.checks.leakage import Contacts, Leakage, LeakageParameters
 from aigc_core.checks.repetition import Distinct, DistinctParameters, LongRepetition, ShortRepetition
 from aigc_core.checks.safety import Safety
 from aigc_core.checks.views import language_of
-from aigc_core.contracts.recipe import Strict
+from aigc_core.contracts.strict import Strict
 from aigc_core.errors import RecipeInvalid
 
 CHECK_FAILED = "check failed"

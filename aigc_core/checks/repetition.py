@@ -11,7 +11,7 @@ from pydantic import Field
 
 from aigc_core.checks.base import CheckResult, Finding, NoParameters, ParameterCheck
 from aigc_core.checks.views import is_chinese, shortened, strings, words_of
-from aigc_core.contracts.recipe import Strict
+from aigc_core.contracts.strict import Strict
 
 # Rae et al. 2021 (Gopher), table A1: n -> greatest share of the characters.
 TOP_NGRAM = {2: 0.20, 3: 0.18, 4: 0.16}

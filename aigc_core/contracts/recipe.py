@@ -9,22 +9,18 @@ from zoneinfo import available_timezones
 import yaml
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
 
+from aigc_core.contracts.cleaning import Step
+from aigc_core.contracts.hygiene import Hygiene
 from aigc_core.contracts.positions import line_of, load_yaml
+from aigc_core.contracts.reading import Reading
+from aigc_core.contracts.strict import Locale, Share, Strict
 from aigc_core.errors import RecipeInvalid
 from aigc_core.ids import fingerprint
 from aigc_core.records import Sampling
 
-Locale = Annotated[str, Field(pattern=r"^[a-z]{2}(-[A-Z][A-Za-z]+)?$")]
-Share = Annotated[float, Field(ge=0, le=1)]
 ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
-
-
-class Strict(BaseModel):
-    """Unknown fields are refused; values do not change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Attribute(Strict):
@@ -32,7 +28,7 @@ class Attribute(Strict):
 
     column: str
     """Catalogue contract column it comes from."""
-    label: dict[Locale, str] = {}
+    label: dict[Locale, str] = Field(default_factory=dict)
     """What the prompt calls it, per locale; the attribute's own name where a locale is missing."""
     unit: str = ""
     """Appended to numbers, e.g. `ml`."""
@@ -43,10 +39,10 @@ class Attribute(Strict):
 class Columns(Strict):
     """From the source's columns to the contract's: contract column -> source column."""
 
-    catalogue: dict[str, str] = {}
+    catalogue: dict[str, str] = Field(default_factory=dict)
     """Contract columns not named here are looked up under their own name."""
-    corpus: dict[str, str] = {}
-    text: dict[Locale, str] = {}
+    corpus: dict[str, str] = Field(default_factory=dict)
+    text: dict[Locale, str] = Field(default_factory=dict)
     """Locale -> source column of the corpus that holds the reference text."""
     attribute_pairs: str | None = None
     """Source column holding a list of [name, value] pairs; repeated names keep every value."""
@@ -120,7 +116,7 @@ class Generation(Strict):
     shard_rows: int = Field(2000, ge=1, le=2000)
     regenerate_on: frozenset[Literal["attributes", "prompt", "model", "sampling"]] = frozenset({"attributes", "prompt"})
     """Changes that make a published text be written again."""
-    template: dict[Locale, str] = {}
+    template: dict[Locale, str] = Field(default_factory=dict)
     """Sandboxed Jinja for the template engine, per locale."""
 
     @field_serializer("regenerate_on")
@@ -141,7 +137,7 @@ class Label(Strict):
 
     producer: str = Field("001191110000000000000000001", pattern=r"^[\x21\x23-\x5B\x5D-\x7E]+$")
     """`ContentProducer`: provider code; no spaces, quotes or Chinese (GB 45438-2025 Annex E j)."""
-    explicit: dict[Locale, str] = {"en": "(AI-generated content)", "zh": "（本内容由人工智能生成）"}
+    explicit: dict[Locale, str] = Field({"en": "(AI-generated content)", "zh": "（本内容由人工智能生成）"})
 
     @field_validator("explicit")
     @classmethod
@@ -187,8 +183,16 @@ class Recipe(Strict):
     """Catalogue used when none is named, relative to the line's folder."""
     corpus: str | None = None
     """Training pairs used when none are named, relative to the line's folder."""
+    reading: Reading = Reading()
+    """How source files are read; what is not said is detected."""
+    cleaning: tuple[Step, ...] = ()
+    """What is done to source values before they are mapped to the contract's columns, in order."""
     columns: Columns = Columns()
-    attributes: dict[str, Attribute] = {}
+    hygiene: Hygiene = Hygiene()
+    """What training pairs must hold beyond their contract."""
+    on_missing: Literal["keep", "withdraw"] = "keep"
+    """What becomes of published texts whose item left the catalogue."""
+    attributes: dict[str, Attribute] = Field(default_factory=dict)
     """Attribute name -> where it comes from, in prompt order. Empty when `columns.attribute_pairs` is used."""
     prompt: str
     """Sandboxed Jinja over `attributes` (list of name, label, value), `locale`, `item_id`."""
@@ -202,7 +206,7 @@ class Recipe(Strict):
     """Catalogue contract column kept as `seller_id`."""
     model: Model = Model()
     generation: Generation = Generation()
-    checks: dict[str, dict[str, object]] = {}
+    checks: dict[str, dict[str, object]] = Field(default_factory=dict)
     """Check id -> its parameters. Checks not named run with their defaults."""
     publish: Publish = Publish()
     label: Label = Label()
