@@ -24,18 +24,76 @@ Counts = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """How one file of a source was read: declared or detected, never silently assumed."""
+
+    path: str
+    bytes: int
+    format: str
+    """`csv`, `json`, `jsonl` or `parquet`."""
+    compression: str = ""
+    """`gzip`, `bz2`, `zstd`; empty for none."""
+    encoding: str = ""
+    """Python codec name; empty for Parquet."""
+    encoding_basis: str = ""
+    """`declared`, `byte order mark`, `every byte fits`, or `detected` with what speaks for it."""
+    delimiter: str = ""
+    quote: str = ""
+    escape: str = ""
+    header_line: int = 0
+    """Line of the header, from 1; 0 where there is none."""
+    notes: tuple[str, ...] = ()
+    """What else was assumed, in words a person understands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleResult:
+    """What one rule of a contract found among the rows of a door."""
+
+    rule_id: str
+    level: str
+    """`block`, `quarantine` or `warn`."""
+    about: str
+    """The columns it is about; empty for the whole."""
+    words: str
+    """The rule as a person reads it."""
+    engine: str
+    """`great_expectations`, `sql` or `schema`."""
+    rows: int
+    """Rows judged."""
+    broken: int
+    """Rows that break it; 0 or 1 for a rule on the whole set."""
+    passed: bool
+    examples: tuple[str, ...] = ()
+    """Up to five values that break it, shortened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """What a contract did to the rows that came to one door: rows = accepted + quarantined + repeated."""
+    """What came to one door and where it went: rows = accepted + quarantined + repeated + unlabelled + withheld."""
 
     name: str
     """`catalogue` or `corpus`."""
     source: str
     """The file as the user named it."""
     rows: int
+    """Rows judged: an item, or a pair of item and locale."""
     accepted: int
     quarantined: int
     repeated: int = 0
     """Rows equal to an accepted one (same id, same content): counted, kept once."""
+    unlabelled: int = 0
+    """Corpus rows without a text that hold otherwise: kept apart for continued pre-training."""
+    withheld: int = 0
+    """Rows of items under takedown: kept nowhere."""
+    read: int = 0
+    """Source records read; one product may span several."""
+    folded: int = 0
+    """Source records that became part of another's row."""
+    cleaned: Counts = field(default_factory=dict)
+    """Cleaning step -> cells or rows it changed."""
+    files: tuple[SourceFile, ...] = ()
+    rules: tuple[RuleResult, ...] = ()
     reasons: Counts = field(default_factory=dict)
     """Quarantine reason -> rows; the values add up to `quarantined`."""
 

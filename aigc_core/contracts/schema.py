@@ -48,7 +48,13 @@ class RawRow(NamedTuple):
     raw: str = ""
     """The source text of a row that could not be taken apart."""
     source: dict[str, RawValue] | None = None
-    """The row as it came, where `values` were mapped from it: what quarantine keeps."""
+    """The row as it came, where `values` were cleaned or mapped from it: what quarantine keeps."""
+    file: str = ""
+    """The file it stands in, where a source has several; `number` counts within it."""
+    lines: int = 1
+    """Source records folded into this row."""
+    complaints: tuple[tuple[str, str], ...] = ()
+    """(column, reason) of what cleaning holds against it, e.g. `("text", "text: holds the placeholder <UNK>")`."""
 
 
 class CellFailure(NamedTuple):
