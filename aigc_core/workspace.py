@@ -15,7 +15,7 @@ from aigc_core.engines.base import Generator, Trainer
 from aigc_core.engines.template import TemplateEngine
 from aigc_core.errors import IntegrityBroken, LakeUnusable, ModelInvalid, UserError
 from aigc_core.ids import fingerprint
-from aigc_core.lines import list_lines, load_line
+from aigc_core.lines.folders import list_lines, load_line
 from aigc_core.records import CorpusVersion, ModelVersion, RunSummary
 from aigc_core.storage.delta import Table
 from aigc_core.storage.files import lake_errors

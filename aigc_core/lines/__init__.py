@@ -1,0 +1,1 @@
+"""Content lines: those there are, what a source holds, and the draft of a new line."""
