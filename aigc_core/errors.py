@@ -6,6 +6,7 @@ AigcError                 exit 1  anything unexpected
 │   ├── RecipeInvalid             a recipe.yaml that does not hold
 │   ├── ContractInvalid           a contract file that does not hold
 │   ├── SourceInvalid             a catalogue or corpus file that cannot be read or mapped
+│   ├── CatalogueShrunk           more items are gone than may go unnoticed
 │   ├── ModelInvalid              a model that cannot be found, loaded or trusted
 │   ├── LakeUnusable              the lake cannot be read or written
 │   ├── QueryRefused              a query that is not one read-only SELECT, or that failed
@@ -55,6 +56,10 @@ class ContractInvalid(UserError):
 
 class SourceInvalid(UserError):
     """A catalogue or corpus file that cannot be read or mapped."""
+
+
+class CatalogueShrunk(UserError):
+    """More items are gone from the catalogue than may go unnoticed: a person must confirm it."""
 
 
 class ModelInvalid(UserError):

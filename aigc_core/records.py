@@ -5,7 +5,7 @@ All paths are strings relative to nothing: absolute paths or URIs inside the lak
 
 from dataclasses import dataclass, field
 
-from aigc_core.errors import AuditBlocked
+from aigc_core.errors import AuditBlocked, ConservationBroken
 
 TERMINAL_STATES = (
     "published",
@@ -97,6 +97,34 @@ class Door:
     reasons: Counts = field(default_factory=dict)
     """Quarantine reason -> rows; the values add up to `quarantined`."""
 
+    def require_conserved(self) -> "Door":
+        """This door, or `ConservationBroken` when a row is lost or counted twice."""
+        ended = self.accepted + self.quarantined + self.repeated + self.unlabelled + self.withheld
+        if ended != self.rows or sum(self.reasons.values()) != self.quarantined:
+            raise ConservationBroken(
+                f"{self.rows} rows came to the {self.name} door, but {ended} left it: {self.accepted} accepted, "
+                f"{self.quarantined} quarantined for {sum(self.reasons.values())} reasons, {self.repeated} repeated, "
+                f"{self.unlabelled} unlabelled, {self.withheld} withheld.",
+                "Every row must end in exactly one state.",
+            )
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """How a version differs from the one before, by key: rows that came, changed, went."""
+
+    before: int = 0
+    """Rows of the version before; 0 for the first."""
+    came: int = 0
+    changed: int = 0
+    went: int = 0
+
+    @property
+    def drop(self) -> float:
+        """Share of the rows before that went, in [0, 1]."""
+        return self.went / self.before if self.before else 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusVersion:
@@ -112,6 +140,11 @@ class CorpusVersion:
     training_pairs: int
     held_out_pairs: int
     door: Door
+    shift: Shift = field(default_factory=Shift)
+    hygiene: dict[str, object] = field(default_factory=dict)
+    """What the checks of training pairs found, as `corpus.hygiene.HygieneReport` spells it."""
+    repeated: bool = False
+    """The same source under the same rules was taken in before: nothing was done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +157,23 @@ class CatalogueSnapshot:
     fingerprint: str
     items: int
     door: Door
+    table: str = ""
+    """URI of the line's catalogue table."""
+    version: int = 0
+    """Version of that table which holds these items."""
+    shift: Shift = field(default_factory=Shift)
+    repeated: bool = False
+    """The same source under the same rules was taken in before: nothing was judged anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What one ingest took in."""
+
+    line: str
+    lake: str
+    catalogue: CatalogueSnapshot | None = None
+    corpus: CorpusVersion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +189,8 @@ class ModelVersion:
     base: str
     """What it was tuned from: `starter`, a local path or a hub id; `template` for the template engine."""
     corpus_fingerprint: str = ""
+    corpus_version: int | None = None
+    """Version of the corpus table it learnt from; None for a model that was not tuned here."""
     parameters: int = 0
     training_tokens: int = 0
     training_seconds: float = 0.0
@@ -325,6 +377,8 @@ class Edition:
     published: int
     repeated: bool = False
     """The commit was found already done by an earlier, interrupted try."""
+    withdrawn: int = 0
+    """Texts taken off the shelf because their item left the catalogue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +411,10 @@ class RunSummary:
     seen: dict[str, Counts]
     """`seen` and `unseen` product groups -> terminal state -> rows."""
     blocked: bool = False
+    withdrawn: int = 0
+    """Texts taken off the shelf because their item left the catalogue."""
+    pinned: dict[str, int | None] = field(default_factory=dict)
+    """`catalogue` and `corpus` -> version of the table the night worked with; None where it used none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,6 +432,8 @@ class Order:
     model: str | None = None
     retrain: bool = False
     retry_rejected: bool = False
+    confirm_drop: bool = False
+    """Go on though more than a tenth of the catalogue's items are gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,3 +460,4 @@ class Night:
     """Whether the corpus was named in the order: then it is taken in even when nothing is trained."""
     started_at: str
     attempts: int
+    confirm_drop: bool = False

@@ -22,6 +22,7 @@ from aigc_core.storage.files import lake_errors
 from aigc_core.storage.known import Known
 from aigc_core.storage.models import ModelStore
 from aigc_core.storage.progress import RunFolder
+from aigc_core.storage.tombstones import Tombstones
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _QUIET = {
@@ -38,6 +39,8 @@ _QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 """Set unless the user set them: no telemetry, JSON results, library logs shown, no chatter."""
+_FOLDERS = {"catalogue": "catalogues", "corpus": "corpora", "unlabelled": "unlabelled"}
+"""Name in SQL, before the line's -> folder of the lake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,22 @@ class Workspace:
     def corpus_table(self, line: str) -> Table:
         """Validated training pairs."""
         return Table(str(self.lake / "corpora" / line))
+
+    def unlabelled(self, line: str) -> Table:
+        """Items without a description, as text for continued pre-training."""
+        return Table(str(self.lake / "unlabelled" / line))
+
+    def catalogue_table(self, line: str) -> Table:
+        """The line's items: a version a changed source."""
+        return Table(str(self.lake / "catalogues" / line))
+
+    def intake_folder(self, line: str) -> Path:
+        """Where the results of a line's contracts are kept as pages and JSON."""
+        return self.lake / "intake" / line
+
+    def tombstones(self, line: str) -> Tombstones:
+        """The takedowns in force for a line."""
+        return Tombstones(Table(str(self.lake / "takedowns")), line)
 
     def published(self, line: str) -> Table:
         """The shelf: one row an item and locale."""
@@ -252,6 +271,9 @@ def query_sources(workspace: Workspace) -> dict[str, ds.Dataset]:
     """Everything that may be asked about, by the name SQL knows it under; only what is there."""
     lines = sorted({path.parent.name for path in (workspace.lake / "published").glob("*/_delta_log")})
     found = {f"published_{line}": workspace.published(line).dataset() for line in lines}
+    for kind in ("catalogue", "corpus", "unlabelled"):
+        home = workspace.lake / _FOLDERS[kind]
+        found |= {f"{kind}_{path.parent.name}": Table(str(path.parent)).dataset() for path in home.glob("*/_delta_log")}
     for kind in ("rejects", "quarantine"):
         tables = [Table(str(path.parent)) for path in sorted((workspace.lake / kind).glob("*/_delta_log"))]
         if tables:

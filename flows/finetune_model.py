@@ -2,12 +2,12 @@
 
 from prefect import flow, task
 
-from aigc_core.night import steps
+from aigc_core.night import intake, steps
 from aigc_core.records import CorpusVersion, ModelVersion, Night, Order
 from flows.parameters import Corpus, Lake, Line, documented
 from flows.retries import may_help
 
-tune = task(name="tune", retries=1, retry_condition_fn=may_help)(steps.tune)
+tune = task(name="tune", retries=1, retry_condition_fn=may_help)(intake.tune)
 obtain = task(name="obtain-model", retries=1, retry_condition_fn=may_help)(steps.obtain_model)
 
 

@@ -10,7 +10,20 @@ from aigc_core.night import pin, steps
 from aigc_core.records import Batch, ModelVersion, Night, Order, Part, RequestSet, Verdicts
 from flows.finetune_model import obtain_model
 from flows.ingest_corpus import ingest
-from flows.parameters import Corpus, Date, Engine, Lake, Limit, Line, Model, Retrain, RetryRejected, Source, documented
+from flows.parameters import (
+    ConfirmDrop,
+    Corpus,
+    Date,
+    Engine,
+    Lake,
+    Limit,
+    Line,
+    Model,
+    Retrain,
+    RetryRejected,
+    Source,
+    documented,
+)
 from flows.retries import may_help
 
 start = task(name="start")(pin.start)
@@ -54,11 +67,12 @@ def generate_batch(
     model: Model = None,
     retrain: Retrain = False,
     retry_rejected: RetryRejected = False,
+    confirm_drop: ConfirmDrop = False,
 ) -> Batch:
     """Make a sealed batch and stop: the nightly flow with the same values then audits and publishes it."""
     order = Order(
         line=line, source=source, corpus=corpus, lake=lake, date=date, limit=limit,
-        engine=engine, model=model, retrain=retrain, retry_rejected=retry_rejected,
+        engine=engine, model=model, retrain=retrain, retry_rejected=retry_rejected, confirm_drop=confirm_drop,
     )  # fmt: skip
     night = start(order)
     pairs, catalogue = ingest(night)

@@ -6,7 +6,20 @@ from aigc_core.records import Order, RunSummary
 from flows.finetune_model import obtain_model
 from flows.generate_batch import plan, start, write_batch
 from flows.ingest_corpus import ingest
-from flows.parameters import Corpus, Date, Engine, Lake, Limit, Line, Model, Retrain, RetryRejected, Source, documented
+from flows.parameters import (
+    ConfirmDrop,
+    Corpus,
+    Date,
+    Engine,
+    Lake,
+    Limit,
+    Line,
+    Model,
+    Retrain,
+    RetryRejected,
+    Source,
+    documented,
+)
 from flows.publish_batch import publish_batch
 
 
@@ -23,11 +36,12 @@ def nightly(
     model: Model = None,
     retrain: Retrain = False,
     retry_rejected: RetryRejected = False,
+    confirm_drop: ConfirmDrop = False,
 ) -> RunSummary:
     """Catalogue in, model ready, texts written, judged and published, report out. Run again it adds nothing."""
     order = Order(
         line=line, source=source, corpus=corpus, lake=lake, date=date, limit=limit,
-        engine=engine, model=model, retrain=retrain, retry_rejected=retry_rejected,
+        engine=engine, model=model, retrain=retrain, retry_rejected=retry_rejected, confirm_drop=confirm_drop,
     )  # fmt: skip
     night = start(order)
     pairs, catalogue = ingest(night)

@@ -10,10 +10,16 @@ Made = TypeVar("Made", bound=Callable[..., object])
 
 Line = Annotated[str, Field(description="Content line: a folder in data_contracts/, e.g. product_description.")]
 Source = Annotated[
-    str | None, Field(description="Catalogue: a CSV, JSONL or Parquet file of items; the line's own when empty.")
+    str | None,
+    Field(
+        description="Catalogue: CSV, JSON, JSONL or Parquet; a file, folder, pattern or address; the line's own when empty."
+    ),
 ]
 Corpus = Annotated[
-    str | None, Field(description="Training pairs: a CSV, JSONL or Parquet file; the line's own when empty.")
+    str | None,
+    Field(
+        description="Training pairs: CSV, JSON, JSONL or Parquet; a file, folder, pattern or address; the line's own when empty."
+    ),
 ]
 Lake = Annotated[str | None, Field(description="Folder for everything made; AIGC_LAKE or ./lake when empty.")]
 Date = Annotated[
@@ -31,6 +37,9 @@ Model = Annotated[
     str | None, Field(description="Local folder or hub id to write with instead of the line's own model.")
 ]
 Retrain = Annotated[bool, Field(description="Fine-tune even though a champion serves.")]
+ConfirmDrop = Annotated[
+    bool, Field(description="Go on though more than a tenth of the catalogue's items are gone since last time.")
+]
 RetryRejected = Annotated[bool, Field(description="Write again what was rejected before under the same rules.")]
 
 

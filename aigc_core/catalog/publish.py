@@ -1,7 +1,8 @@
 """Publishing: exactly the audited bytes, one commit an edition, found again when it was already done."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +15,7 @@ from aigc_core.ids import fingerprint
 from aigc_core.records import AuditReport, Batch, Edition, PassedAudit
 from aigc_core.storage.delta import Table
 from aigc_core.storage.files import read_row_groups, read_table, sha256_of
+from aigc_core.storage.upsert import Change
 
 KEY = ("item_id", "locale")
 _TEXTS = ("text", "text_labelled")
@@ -66,13 +68,21 @@ def published_schema(line: str, label: Label) -> pa.Schema:
     )
 
 
-def publish(batch: Batch, report: AuditReport, passed: PassedAudit, table: Table, schema: pa.Schema) -> Edition:
-    """Put the accepted rows on the shelf in one commit and read them back.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """Where texts are published, and what leaves with the next edition."""
 
-    Idempotent by run: a second call finds the first one's commit. Nothing is committed when nothing was accepted.
+    table: Table
+    schema: pa.Schema
+    """As `published_schema` makes it."""
+    leaving: Callable[[], pa.Table] | None = None
+    """Finds (item_id, locale) of texts that are withdrawn because their item left the catalogue; None keeps all."""
 
-    Args:
-        schema: as `published_schema` makes it.
+
+def publish(batch: Batch, report: AuditReport, passed: PassedAudit, shelf: Shelf) -> Edition:
+    """Put the accepted rows on the shelf, withdraw those that leave, in one commit, and read back.
+
+    Idempotent by run: a second call finds the first one's commit. Nothing is committed when nothing changes.
 
     Raises:
         IntegrityBroken: bytes differ from what the audit saw, or the shelf from what was committed.
@@ -80,26 +90,36 @@ def publish(batch: Batch, report: AuditReport, passed: PassedAudit, table: Table
     """
     _require_audited(batch, report, passed)
     _require_conserved(batch, report)
-    count = report.states.get("published", 0)
+    table, schema, count = shelf.table, shelf.schema, report.states.get("published", 0)
     report_progress(Progress(stage="publish", done=0, total=count))
-    if not count:
+    gone = shelf.leaving() if shelf.leaving is not None and table.exists() else None
+    noted = table.note_of(batch.run_id) if table.exists() else None
+    # A try that was cut off after its commit has withdrawn already: the shelf no longer tells how many.
+    withdrawn = int(str(noted["withdrawn"])) if noted and "withdrawn" in noted else (gone.num_rows if gone else 0)
+    if not count and not withdrawn:
         return Edition(run_id=batch.run_id, table=table.uri, version=None, published=0)
     table.create(schema, stats=(*KEY, "run_id"))
+    told = {"content_hash": batch.content_hash, "published": str(count), "withdrawn": str(withdrawn)}
     commit = table.upsert_once(
-        lambda: pa.RecordBatchReader.from_batches(schema, _accepted(batch, report, schema)),
-        on=KEY,
+        Change(
+            rows=lambda: pa.RecordBatchReader.from_batches(schema, _accepted(batch, report, schema)),
+            on=KEY,
+            gone=gone,
+        ),
         key=batch.run_id,
-        note={"run_id": batch.run_id, "content_hash": batch.content_hash, "published": str(count)},
+        note={"run_id": batch.run_id, **told},
     )
     report_progress(Progress(stage="publish", done=count, total=count))
     if not commit.repeated:
         _read_back(table, commit.version, batch, report, schema)
+        _require_gone(shelf, commit.version)
     return Edition(
         run_id=batch.run_id,
         table=table.uri,
         version=commit.version,
         published=count,
         repeated=commit.repeated,
+        withdrawn=withdrawn,
     )
 
 
@@ -143,6 +163,14 @@ def _read_back(table: Table, version: int, batch: Batch, report: AuditReport, sc
     if _content(_on_shelf(table, version, batch.run_id)) != _content(_accepted(batch, report, schema)):
         raise IntegrityBroken(
             f"Version {version} of {table.uri} does not hold what run {batch.run_id} committed.",
+            remedy="Do not serve it: restore the version before.",
+        )
+
+
+def _require_gone(shelf: Shelf, version: int) -> None:
+    if shelf.leaving is not None and shelf.leaving().num_rows:
+        raise IntegrityBroken(
+            f"Version {version} of {shelf.table.uri} still holds texts that were withdrawn.",
             remedy="Do not serve it: restore the version before.",
         )
 

@@ -20,6 +20,7 @@ from aigc_core.records import (
     CorpusVersion,
     Door,
     Edition,
+    Intake,
     ModelVersion,
     Night,
     RunSummary,
@@ -126,6 +127,8 @@ def _summary(night: Night, made: _Made, folder: RunFolder, line: ContentLine) ->
         gates=made.report.gates,
         seen=outcomes.seen,
         blocked=made.edition is None,
+        withdrawn=made.edition.withdrawn if made.edition else 0,
+        pinned=_pinned(folder, made.model),
     )
 
 
@@ -142,6 +145,14 @@ def _seconds(batch: Batch, folder: RunFolder) -> dict[str, float]:
 def _doors(folder: RunFolder) -> tuple[Door, ...]:
     catalogue, corpus = folder.recall("catalogue", CatalogueSnapshot), folder.recall("corpus", CorpusVersion)
     return tuple(taken.door for taken in (catalogue, corpus) if taken is not None)
+
+
+def _pinned(folder: RunFolder, model: ModelVersion) -> dict[str, int | None]:
+    catalogue, corpus = folder.recall("catalogue", CatalogueSnapshot), folder.recall("corpus", CorpusVersion)
+    return {
+        "catalogue": catalogue.version if catalogue else None,
+        "corpus": corpus.version if corpus else model.corpus_version,
+    }
 
 
 def _door_reasons(doors: Sequence[Door]) -> dict[str, int]:
@@ -163,6 +174,7 @@ def _model_facts(model: ModelVersion) -> dict[str, object]:
         "parameters": model.parameters,
         "held_out_loss": model.held_out_loss,
         "corpus": model.corpus_fingerprint,
+        "corpus_version": model.corpus_version,
     }
 
 
@@ -208,6 +220,17 @@ def _index(workspace: Workspace, summary: RunSummary) -> None:
 def table_of(summary: RunSummary) -> list[dict[str, object]]:
     """Terminal states as rows of a table; numbers and our own words only."""
     return [{"state": state, "requests": count} for state, count in summary.states.items()]
+
+
+def doors_of(taken: Intake) -> list[dict[str, object]]:
+    """What came to the doors as rows of a table; numbers and our own words only."""
+    names = ("rows", "accepted", "quarantined", "repeated", "unlabelled", "withheld")
+    parts = [part for part in (taken.catalogue, taken.corpus) if part is not None]
+    return [
+        {"door": part.door.name, "version": part.version, **{name: getattr(part.door, name) for name in names}}
+        | {"came": part.shift.came, "changed": part.shift.changed, "went": part.shift.went}
+        for part in parts
+    ]
 
 
 def markdown_of(summary: RunSummary) -> str:

@@ -39,8 +39,14 @@ def start(order: Order) -> Night:
     kept = folder.recall(RUN, Night)
     if kept is None:
         folder.note(RUN, night, (), seconds=0.0)
-    # Equal files may have moved since the run began.
-    return replace(kept or night, source=pinned.source, corpus=pinned.corpus)
+    # Equal files may have moved since the run began, and a drop may have been confirmed.
+    return replace(kept or night, source=pinned.source, corpus=pinned.corpus, confirm_drop=pinned.confirm_drop)
+
+
+def catalogue_source(order: Order | Night, line: ContentLine) -> str | None:
+    """The file with items: the one named, else the recipe's, else None."""
+    named = order.source or (str(line.folder / line.recipe.source) if line.recipe.source else None)
+    return None if named is None else _absolute(named)
 
 
 def corpus_source(order: Order | Night, line: ContentLine) -> str | None:
@@ -69,7 +75,7 @@ def open_night(night: Night) -> tuple[Workspace, ContentLine, RunFolder]:
 def _pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
     engine = order.engine or line.recipe.generation.engine
     day = _day(order.date)
-    source, corpus = _catalogue_source(order, line), corpus_source(order, line)
+    source, corpus = _required_source(order, line), corpus_source(order, line)
     _require_fitting(source, line, line.catalogue_rows)
     model = None if order.model is None else checked_model(engine, order.model)
     champion = workspace.models(line.name).champion()
@@ -81,6 +87,7 @@ def _pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
     wanted = {
         **asdict(order),
         "lake": None,
+        "confirm_drop": None,
         "source": came,
         "engine": engine,
         "model": model,
@@ -108,6 +115,7 @@ def _pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
         corpus_asked=order.corpus is not None,
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         attempts=line.recipe.generation.attempts,
+        confirm_drop=order.confirm_drop,
     )
 
 
@@ -129,14 +137,14 @@ def _day(asked: str | None) -> str:
         raise UserError(f"{asked!r} is not a date.", "A date is written YYYY-MM-DD.") from error
 
 
-def _catalogue_source(order: Order, line: ContentLine) -> str:
-    named = order.source or (str(line.folder / line.recipe.source) if line.recipe.source else None)
+def _required_source(order: Order, line: ContentLine) -> str:
+    named = catalogue_source(order, line)
     if named is None:
         raise SourceInvalid(
             f"{line.name} has no catalogue of its own.",
-            remedy="Name one with --source FILE (CSV, JSONL or Parquet).",
+            remedy="Name one with --source FILE (CSV, JSON, JSONL or Parquet; also a folder, a pattern or an address).",
         )
-    return _absolute(named)
+    return named
 
 
 def _require_trainable(corpus: str | None, line: ContentLine) -> None:
@@ -152,7 +160,7 @@ def _require_trainable(corpus: str | None, line: ContentLine) -> None:
 
 def _require_fitting(source: str, line: ContentLine, contract: ObjectContract) -> None:
     """Look at the first rows only: what can be refused at once is refused before anything is written."""
-    require_columns(line.recipe, contract, source_columns(source), source)
+    require_columns(line.recipe, contract, source_columns(source, reading=line.recipe.reading), source)
 
 
 def _absolute(path: str) -> str:

@@ -1,14 +1,13 @@
-"""The steps from sources to shelf. Flows call them in order; nothing here knows who calls."""
+"""The steps from catalogue to shelf. Flows call them in order; nothing here knows who calls."""
 
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from aigc_core import corpus as corpora
 from aigc_core.audit import gate
 from aigc_core.audit.screen import Rules, screen
 from aigc_core.catalog.outcomes import Occasion, write_findings
-from aigc_core.catalog.publish import publish, published_schema
+from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.errors import AuditBlocked, SourceInvalid
 from aigc_core.finetune import GROUPS_FILE, finetune
@@ -16,7 +15,7 @@ from aigc_core.generation.batch import Provenance, seal_batch
 from aigc_core.generation.repeats import repeated_requests
 from aigc_core.generation.requests import Making, Tonight, build_requests, making_of
 from aigc_core.generation.shards import Left, generate_shard, plan_shards
-from aigc_core.night.pin import corpus_source, open_night
+from aigc_core.night.pin import open_night
 from aigc_core.records import (
     AuditReport,
     Batch,
@@ -25,36 +24,22 @@ from aigc_core.records import (
     Edition,
     ModelVersion,
     Night,
-    Order,
     Part,
     RequestSet,
     Shard,
     Verdicts,
 )
 from aigc_core.storage.groups import GroupSet
-from aigc_core.storage.sources import file_sha256
+from aigc_core.storage.shift import gone_from
 from aigc_core.workspace import (
     Workspace,
     dtype_of,
     open_generator,
     open_model,
     open_trainer,
-    open_workspace,
     row_checks,
     rules_digest,
 )
-
-
-def take_corpus(night: Night) -> CorpusVersion | None:
-    """The corpus version to train on; None when none was named and tonight's model needs none."""
-    workspace, line, folder = open_night(night)
-    source = corpus_source(night, line)
-    trains = night.engine != "template" and night.model is None
-    serves = workspace.models(line.name).champion() is not None and not night.retrain
-    if source is None or not (night.corpus_asked or (trains and not serves)):
-        return None
-    table, quarantine = workspace.corpus_table(line.name), workspace.quarantine(line.name)
-    return folder.keep("corpus", CorpusVersion, lambda: (corpora.ingest(source, line, table, quarantine), ()))
 
 
 def obtain_model(night: Night, corpus: CorpusVersion | None) -> ModelVersion:
@@ -69,48 +54,15 @@ def obtain_model(night: Night, corpus: CorpusVersion | None) -> ModelVersion:
             return champion
         if corpus is None:
             raise SourceInvalid(f"{line.name} has no corpus to train on.", remedy="Name one with --corpus FILE.")
-        return _tuned(corpus, line, workspace)
+        return tuned(corpus, line, workspace)
 
     return folder.keep("model", ModelVersion, lambda: (obtain(), ()))
 
 
-def tune(order: Order) -> ModelVersion:
-    """Take the corpus in and fine-tune on it, outside of any night; the new model serves from then on.
-
-    Raises:
-        UserError: unknown line, no corpus, or one that does not hold.
-    """
-    workspace = open_workspace(order.lake)
-    line = workspace.line(order.line)
-    source = corpus_source(order, line)
-    if source is None:
-        raise SourceInvalid(f"{line.name} has no corpus of its own.", remedy="Name one with --corpus FILE.")
-    workspace.require_writable()
-    corpus = corpora.ingest(source, line, workspace.corpus_table(line.name), workspace.quarantine(line.name))
-    return _tuned(corpus, line, workspace)
-
-
-def _tuned(corpus: CorpusVersion, line: ContentLine, workspace: Workspace) -> ModelVersion:
+def tuned(corpus: CorpusVersion, line: ContentLine, workspace: Workspace) -> ModelVersion:
+    """Fine-tune on a corpus version; the new model serves from then on."""
     trainer = open_trainer(line, corpus)
     return finetune(corpus, line.recipe, trainer, workspace.corpus_table(line.name), workspace.models(line.name))
-
-
-def take_catalogue(night: Night) -> CatalogueSnapshot:
-    """Tonight's items, validated and pinned in the run's folder."""
-    workspace, line, folder = open_night(night)
-    path, quarantine = folder.file("catalogue.parquet"), workspace.quarantine(line.name)
-
-    def take() -> tuple[CatalogueSnapshot, Sequence[Path]]:
-        snapshot = corpora.take_snapshot(night.source, line, path, quarantine)
-        if file_sha256(night.source) != night.source_sha256:
-            raise SourceInvalid(
-                f"{night.source} changed while run {night.run_id} was under way.",
-                "A run keeps the catalogue it began with.",
-                "Run the same command again: it begins a new run with the changed file.",
-            )
-        return snapshot, [path]
-
-    return folder.keep("catalogue", CatalogueSnapshot, take)
 
 
 def plan(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion) -> RequestSet:
@@ -217,8 +169,14 @@ def put_on_shelf(night: Night, batch: Batch, report: AuditReport) -> Edition | N
         passed = report.require_passed()
     except AuditBlocked:
         return None
-    shelf, schema = workspace.published(line.name), published_schema(line.name, line.recipe.label)
-    return folder.keep("edition", Edition, lambda: (publish(batch, report, passed, shelf, schema), ()))
+    table, catalogue = workspace.published(line.name), folder.file("catalogue.parquet")
+    withdraws = line.recipe.on_missing == "withdraw"
+    shelf = Shelf(
+        table=table,
+        schema=published_schema(line.name, line.recipe.label),
+        leaving=(lambda: gone_from(table, catalogue, folder.file("scratch"))) if withdraws else None,
+    )
+    return folder.keep("edition", Edition, lambda: (publish(batch, report, passed, shelf), ()))
 
 
 def occasion(night: Night) -> Occasion:

@@ -6,7 +6,7 @@ first and commits without retries, so that of two writers one wins and the other
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from aigc_core.errors import CommitConflict, LakeUnusable
 from aigc_core.ids import fingerprint, is_safe_id
 from aigc_core.storage.files import lake_errors
-from aigc_core.storage.upsert import file_actions
+from aigc_core.storage.upsert import Change, file_actions
 
 Rows = Any
 """A `pa.Table` or a `pa.RecordBatchReader`; Arrow ships no types."""
 _TRIES = 8
+_SORTING = "512MB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,25 @@ class Table:
         """What the writer of the latest version noted; empty without a table."""
         return dict(self._open().history(1)[0]) if self.exists() else {}
 
+    def note_of(self, key: str) -> dict[str, object] | None:
+        """What the commit of that key noted; None where there is none."""
+        found = (entry for entry in self._open().history() if entry.get("key") == key)
+        return next((dict(entry) for entry in found), None)
+
     def dataset(self, version: int | None = None) -> ds.Dataset:
         """The rows as an Arrow dataset: filters and columns are pushed down."""
         return self._open(version).to_pyarrow_dataset()
+
+    def ordered(self, column: str, scratch: Path) -> Iterator[pa.RecordBatch]:
+        """The current rows in the order of a column, at most 2,000 at a time; sorting spills to the scratch folder."""
+        import duckdb
+
+        with duckdb.connect() as connection:
+            connection.execute(f"SET memory_limit = '{_SORTING}'")
+            connection.execute("SET threads = 1")
+            connection.execute("SET temp_directory = ?", [str(scratch / "spill")])
+            connection.register("rows", self.dataset().scanner().to_reader())
+            yield from connection.sql(f"SELECT * FROM rows ORDER BY {column}").to_arrow_reader(2000)  # noqa: S608 -- our own column
 
     def create(self, schema: pa.Schema, *, stats: tuple[str, ...]) -> None:
         """Make an empty table unless there is one.
@@ -100,15 +117,13 @@ class Table:
             ),
         )
 
-    def upsert_once(
-        self, rows: Callable[[], Rows], *, on: tuple[str, ...], key: str, note: Mapping[str, str]
-    ) -> Commit:
-        """Put rows in the place of those whose `on` columns match and add the others, in one commit a key."""
+    def upsert_once(self, change: Change, *, key: str, note: Mapping[str, str]) -> Commit:
+        """Put rows in the place of those whose key matches, add the others, drop those gone: one commit a key."""
 
         def swap(table: DeltaTable, how: CommitProperties) -> None:
             # The log spells paths as addresses: a name of plain letters is spelt the same everywhere.
             name = key if is_safe_id(key) else fingerprint(key)
-            actions = file_actions(table, Path(self.uri), rows, on, f"{name}-{table.version()}")
+            actions = file_actions(table, Path(self.uri), change, f"{name}-{table.version()}")
             table.create_write_transaction(
                 actions, mode="append", schema=table.schema(), partition_by=[], commit_properties=how
             )

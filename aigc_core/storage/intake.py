@@ -1,25 +1,30 @@
 """Taking a source in: every row ends accepted in a file, or refused with its reason in quarantine."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
 from aigc_core.contracts.check import REFUSED_SCHEMA, Door, refused_table
+from aigc_core.contracts.cleaning import Cleaner, Step
 from aigc_core.contracts.model import ObjectContract
+from aigc_core.contracts.reading import Reading
 from aigc_core.contracts.schema import RawRow, arrow_schema
-from aigc_core.errors import SourceInvalid
+from aigc_core.errors import ConservationBroken, SourceInvalid
 from aigc_core.events import Progress, report_progress
 from aigc_core.records import Door as DoorRecord
 from aigc_core.records import Gate
 from aigc_core.storage.delta import Table
 from aigc_core.storage.files import ParquetSink, read_batches
-from aigc_core.storage.sources import file_sha256, read_source
+from aigc_core.storage.sources import file_sha256, read_source, survey
 
 NUMBER = "number"
 """Column of the accepted file: where the row stands in its source."""
+RAW, LICENCE, SOURCE = "__raw", "__licence", "__source"
+"""Values a mapper may add to a row beside the contract's: what cleaning changed, as JSON; terms; origin."""
+CARRIED = (RAW, LICENCE, SOURCE)
 QUARANTINE = pa.schema(
     [
         *(pa.field(name, pa.string(), nullable=False) for name in ("line", "door", "source", "source_sha256")),
@@ -43,66 +48,152 @@ class Entrance:
     mapper: Mapper
     require: Callable[[Sequence[str], str], None]
     """Refuses a source whose columns do not fit; gets the names found and the source's name."""
+    reading: Reading = Reading()
+    steps: tuple[Step, ...] = ()
+    set_aside: str | None = None
+    """A row that lacks nothing but this column is unlabelled, not refused."""
 
 
-def take_in(source: str, entrance: Entrance, accepted: Path, quarantine: Table) -> DoorRecord:
-    """Judge every row of a source; accepted ones go to a typed Parquet file, the others to quarantine.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenIn:
+    """What the contract made of one source; the three files lie in a scratch folder."""
+
+    door: DoorRecord
+    accepted: Path
+    """The contract's typed columns, `number` and `CARRIED`, in source order."""
+    unlabelled: Path
+    """Likewise, for rows without the column set aside."""
+    refused: Path
+    """Of `REFUSED_SCHEMA`."""
+    gates: tuple[Gate, ...]
+
+
+def take_in(source: str, entrance: Entrance, scratch: Path) -> TakenIn:
+    """Read, clean, map and judge every row of a source.
 
     Raises:
-        SourceInvalid: the source cannot be read or lacks columns, or a rule on the whole set refuses it; refused
-            rows are in quarantine even then.
+        SourceInvalid: the source cannot be read or lacks columns.
+        ConservationBroken: rows went missing or were counted twice.
     """
-    door = Door(entrance.contract)
-    schema = pa.schema([*arrow_schema(entrance.contract.columns), pa.field(NUMBER, pa.int64(), nullable=False)])
-    refused = accepted.with_suffix(".refused.parquet")
-    with ParquetSink(accepted, schema) as kept, ParquetSink(refused, REFUSED_SCHEMA) as held:
-        for split in door.split(_mapped(source, entrance)):
-            numbers = pa.array(split.numbers, pa.int64())
-            kept.write(split.accepted.append_column(schema.field(NUMBER), numbers).cast(schema))
+    door = Door(entrance.contract, set_aside=entrance.set_aside)
+    flow = _Flow(source, entrance)
+    schema, free = (accepted_schema(entrance.contract, free=name) for name in (None, entrance.set_aside))
+    accepted, unlabelled, refused = (scratch / f"{name}.parquet" for name in ("accepted", "unlabelled", "refused"))
+    with (
+        ParquetSink(accepted, schema) as kept,
+        ParquetSink(unlabelled, free) as apart,
+        ParquetSink(refused, REFUSED_SCHEMA) as held,
+    ):
+        for split in door.split(flow.rows()):
+            kept.write(_with_carried(split.accepted, split.rows, schema))
+            apart.write(_with_carried(split.unlabelled, split.unlabelled_rows, free))
             held.write(refused_table(split.refused))
-            report_progress(Progress(stage=f"ingest {entrance.name}", done=kept.rows + held.rows, total=None))
-    record = door.record(name=entrance.name, source=source)
-    _keep_refused(source, entrance, refused, quarantine, record)
-    _require_gates(door.finish(str(accepted)), record, entrance)
-    return record
+            report_progress(Progress(stage=f"ingest {entrance.name}", done=flow.read, total=None))
+    record = replace(
+        door.record(name=entrance.name, source=source),
+        read=flow.read,
+        folded=flow.folded,
+        cleaned=flow.cleaned,
+        files=survey(source, reading=entrance.reading),
+    ).require_conserved()
+    flow.require_conserved(record)
+    gates = door.finish(str(accepted))
+    record = replace(record, rules=door.results())
+    return TakenIn(door=record, accepted=accepted, unlabelled=unlabelled, refused=refused, gates=gates)
 
 
-def _mapped(source: str, entrance: Entrance) -> Iterator[list[RawRow]]:
-    first = True
-    for batch in read_source(source):
-        if first:
-            entrance.require(sorted({name for row in batch for name in row.values}), source)
-            first = False
-        yield [made for row in batch for made in ((row,) if row.error else entrance.mapper(row))]
+def accepted_schema(contract: ObjectContract, *, free: str | None = None) -> pa.Schema:
+    """Columns of an accepted or unlabelled file; the column named free may be null."""
+    typed = [field.with_nullable(True) if field.name == free else field for field in arrow_schema(contract.columns)]
+    carried = [pa.field(name, pa.string()) for name in CARRIED]
+    return pa.schema([*typed, pa.field(NUMBER, pa.int64(), nullable=False), *carried])
 
 
-def _keep_refused(source: str, entrance: Entrance, refused: Path, quarantine: Table, record: DoorRecord) -> None:
-    if not record.quarantined:
+def keep_refused(source: str, entrance: Entrance, refused: Sequence[Path], quarantine: Table) -> None:
+    """Put refused rows in quarantine, once a source and rules."""
+    filled = [path for path in refused if any(batch.num_rows for batch in read_batches(path, [NUMBER]))]
+    if not filled:
         return
     digest = file_sha256(source)
     quarantine.create(QUARANTINE, stats=("line", "door", "source_sha256"))
     quarantine.append_once(
-        lambda: pa.RecordBatchReader.from_batches(QUARANTINE, _labelled(source, digest, entrance, refused)),
+        lambda: pa.RecordBatchReader.from_batches(QUARANTINE, _labelled(source, digest, entrance, filled)),
         key=f"{entrance.name}:{digest}:{entrance.rules_digest}",
         note={"source_sha256": digest, "door": entrance.name},
     )
 
 
-def _labelled(source: str, digest: str, entrance: Entrance, refused: Path) -> Iterator[pa.RecordBatch]:
-    constant = {"line": entrance.line, "door": entrance.name, "source": source, "source_sha256": digest}
-    now = datetime.now(UTC)
-    for batch in read_batches(refused):
-        columns = [pa.array([value] * batch.num_rows) for value in constant.values()]
-        when = pa.array([now] * batch.num_rows, pa.timestamp("us", "UTC"))
-        yield pa.RecordBatch.from_arrays([*columns, *batch.columns, when], schema=QUARANTINE)
+def require_gates(taken: TakenIn, entrance: Entrance) -> None:
+    """Refuse a source whose whole breaks the contract.
 
-
-def _require_gates(gates: Sequence[Gate], record: DoorRecord, entrance: Entrance) -> None:
-    broken = [gate for gate in gates if gate.level == "block" and not gate.passed]
+    Raises:
+        SourceInvalid: names every rule that was broken.
+    """
+    broken = [gate for gate in taken.gates if gate.level == "block" and not gate.passed]
     if broken:
+        record = taken.door
         rules = "; ".join(f"{gate.gate_id}: {gate.measure} is {gate.value}, must be {gate.rule}" for gate in broken[:5])
         raise SourceInvalid(
             f"{record.source} does not pass the {entrance.name} contract of {entrance.line}: {rules}.",
             f"Of {record.rows} rows, {record.accepted} were accepted and {record.quarantined} quarantined.",
             "Mend the source, or the rule in the contract.",
         )
+
+
+class _Flow:
+    """The rows on their way to the door, counted at both ends of cleaning and mapping."""
+
+    def __init__(self, source: str, entrance: Entrance) -> None:
+        self._source, self._entrance = source, entrance
+        self._cleaner = Cleaner(entrance.steps, door="corpus" if entrance.name == "corpus" else "catalogue")
+        self._cleaned_lines = self._mapped = 0
+        self.read = 0
+        """Source records so far."""
+
+    @property
+    def folded(self) -> int:
+        """Source records that became part of another's row."""
+        return self._cleaner.folded
+
+    @property
+    def cleaned(self) -> dict[str, int]:
+        """Cleaning step -> cells or rows it changed."""
+        return dict(self._cleaner.counts)
+
+    def rows(self) -> Iterator[list[RawRow]]:
+        """Mapped rows, batch by batch."""
+        for batch in self._cleaner.clean(self._counted()):
+            self._cleaned_lines += sum(row.lines for row in batch)
+            mapped = [made for row in batch for made in ((row,) if row.error else self._entrance.mapper(row))]
+            self._mapped += len(mapped)
+            yield mapped
+
+    def _counted(self) -> Iterator[list[RawRow]]:
+        for batch in read_source(self._source, reading=self._entrance.reading):
+            if not self.read:
+                self._entrance.require(sorted({name for row in batch for name in row.values}), self._source)
+            self.read += len(batch)
+            yield batch
+
+    def require_conserved(self, record: DoorRecord) -> None:
+        if not (self.read == self._cleaned_lines and self._mapped == record.rows):
+            raise ConservationBroken(
+                f"{self._source}: {self.read} records were read, {self._cleaned_lines} left cleaning as "
+                f"{self._mapped} rows, and {record.rows} were judged.",
+                "Every record must be accounted for.",
+            )
+
+
+def _with_carried(typed: pa.Table, rows: Sequence[RawRow], schema: pa.Schema) -> pa.Table:
+    numbers = pa.array([row.number for row in rows], pa.int64())
+    carried = [pa.array([row.values.get(name) for row in rows], pa.string()) for name in CARRIED]
+    return pa.table([*typed.columns, numbers, *carried], names=[*typed.column_names, NUMBER, *CARRIED]).cast(schema)
+
+
+def _labelled(source: str, digest: str, entrance: Entrance, refused: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+    constant = {"line": entrance.line, "door": entrance.name, "source": source, "source_sha256": digest}
+    now = datetime.now(UTC)
+    for batch in (batch for path in refused for batch in read_batches(path)):
+        columns = [pa.array([value] * batch.num_rows) for value in constant.values()]
+        when = pa.array([now] * batch.num_rows, pa.timestamp("us", "UTC"))
+        yield pa.RecordBatch.from_arrays([*columns, *batch.columns, when], schema=QUARANTINE)

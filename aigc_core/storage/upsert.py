@@ -7,6 +7,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,29 @@ SCAN_ROWS = 100_000
 _SEPARATOR = "\x1f"
 
 
-def file_actions(
-    table: DeltaTable, folder: Path, rows: Callable[[], Rows], on: tuple[str, ...], name: str
-) -> list[AddAction | RemoveAction]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one commit does to the rows of a table."""
+
+    rows: Callable[[], Rows]
+    """Opens the new rows; called twice. Their keys are held in memory, nothing else is."""
+    on: tuple[str, ...]
+    """Columns whose values identify a row."""
+    gone: pa.Table | None = None
+    """The `on` columns of rows that leave."""
+
+
+def file_actions(table: DeltaTable, folder: Path, change: Change, name: str) -> list[AddAction | RemoveAction]:
     """Write what the table gains and name what it loses, for one commit.
 
     Args:
-        rows: opens the new rows; called twice. Their keys are held in memory, nothing else is.
-        on: columns whose values identify a row.
         name: beginning of the new files' names; equal rows on an equal version give equal names and bytes.
     """
+    rows, on = change.rows, change.on
     schema = rows().schema
-    keys = pa.chunked_array([_keys(batch, on) for batch in _batches(rows())], pa.string()).combine_chunks()
+    leaving = change.gone.to_batches() if change.gone is not None else []
+    given = (_keys(batch, on) for batch in itertools.chain(_batches(rows()), leaving))
+    keys = pa.chunked_array(given, pa.string()).combine_chunks()
     touched = [action for action in _stored(table) if _holds_any(folder / action["path"], on, keys)]
     kept = (
         _without(batch, on, keys)
