@@ -11,15 +11,11 @@ Made = TypeVar("Made", bound=Callable[..., object])
 Line = Annotated[str, Field(description="Content line: a folder in data_contracts/, e.g. product_description.")]
 Source = Annotated[
     str | None,
-    Field(
-        description="Catalogue: CSV, JSON, JSONL or Parquet; a file, folder, pattern or address; the line's own when empty."
-    ),
+    Field(description="Catalogue: a CSV, JSON or Parquet file, folder, pattern or address; the line's own when empty."),
 ]
 Corpus = Annotated[
     str | None,
-    Field(
-        description="Training pairs: CSV, JSON, JSONL or Parquet; a file, folder, pattern or address; the line's own when empty."
-    ),
+    Field(description="Training pairs: a CSV, JSON or Parquet file, folder or address; the line's own when empty."),
 ]
 Lake = Annotated[str | None, Field(description="Folder for everything made; AIGC_LAKE or ./lake when empty.")]
 Date = Annotated[

@@ -310,11 +310,12 @@ def prompt_for(recipe: Recipe, item_id: str, locale: str, attributes: Sequence[M
     Args:
         attributes: `name` and `value` of each, in order; names may repeat.
     """
-    shown = [{**pair, "label": _label(recipe, pair["name"], locale)} for pair in attributes]
+    shown = [{**pair, "label": label_of(recipe, pair["name"], locale)} for pair in attributes]
     return render(recipe.prompt, {"attributes": shown, "locale": locale, "item_id": item_id})
 
 
-def _label(recipe: Recipe, name: str, locale: str) -> str:
+def label_of(recipe: Recipe, name: str, locale: str) -> str:
+    """What the prompt calls an attribute in a locale: its own name where the recipe has no label."""
     attribute = recipe.attributes.get(name)
     return attribute.label.get(locale, name) if attribute else name
 

@@ -54,10 +54,8 @@ def take_catalogue(
     if note.get("ingested") == ingested:
         kept = as_record(CatalogueSnapshot, str(note["catalogue"]))
         _pin(tables.items, path)
-        version = int(str(note["version"]))
-        return replace(
-            kept, path=str(path), table=tables.items.uri, version=version, shift=_unmoved(kept), repeated=True
-        )
+        unmoved = Shift(before=kept.items)
+        return replace(kept, path=str(path), version=int(str(note["version"])), shift=unmoved, repeated=True)
     with tempfile.TemporaryDirectory(prefix="aigc-catalogue-") as scratch:
         fresh = Path(scratch) / "items.parquet"
         snapshot = _judged(source, line, tables, fresh)
@@ -120,10 +118,6 @@ def _pin(table: Table, path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="aigc-catalogue-") as scratch, ParquetSink(path, ITEMS) as sink:
         for batch in table.ordered("position", Path(scratch)):
             sink.write(pa.Table.from_batches([batch]).select(ITEMS.names).cast(ITEMS))
-
-
-def _unmoved(kept: CatalogueSnapshot) -> Shift:
-    return Shift(before=kept.items)
 
 
 def _told(shift: Shift) -> dict[str, str]:

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.mapping import attributes_of, missing_attributes
+from aigc_core.contracts.recipe import label_of
 from aigc_core.ids import fingerprint
 from aigc_core.storage.groups import is_held_out
 from aigc_core.storage.intake import LICENCE, NUMBER, RAW, SOURCE
@@ -37,7 +38,7 @@ PAIRS = pa.schema([*_PAIR, pa.field("flags", pa.list_(pa.string()), nullable=Fal
 CANDIDATES = pa.schema([pa.field("number", pa.int64(), nullable=False), *_PAIR])
 """Pairs that hold their contract, before the checks of training pairs."""
 UNLABELLED = pa.schema(
-    [*_SHARED, pa.field("locale", pa.string(), nullable=False), pa.field("text", pa.string()), *_ORIGIN]
+    [*_SHARED, pa.field("locale", pa.string(), nullable=False), pa.field("text", pa.string(), nullable=False), *_ORIGIN]
 )
 """Items without a description, as text for continued pre-training: one `label: value` a line."""
 ITEMS = pa.schema(
@@ -109,14 +110,7 @@ def _origin(row: dict[str, Any], line: ContentLine) -> dict[str, Any]:
 
 
 def _as_text(attributes: list[dict[str, str]], row: dict[str, Any], line: ContentLine) -> str:
-    known = line.recipe.attributes
-    labelled = (
-        (
-            known[one["name"]].label.get(row["locale"], one["name"]) if one["name"] in known else one["name"],
-            one["value"],
-        )
-        for one in attributes
-    )
+    labelled = ((label_of(line.recipe, one["name"], row["locale"]), one["value"]) for one in attributes)
     return "\n".join(f"{label}: {_LINE_ENDS.sub(' ', value)}" for label, value in labelled)
 
 

@@ -48,7 +48,7 @@ class Entrance:
     mapper: Mapper
     require: Callable[[Sequence[str], str], None]
     """Refuses a source whose columns do not fit; gets the names found and the source's name."""
-    reading: Reading = Reading()
+    reading: Reading
     steps: tuple[Step, ...] = ()
     set_aside: str | None = None
     """A row that lacks nothing but this column is unlabelled, not refused."""
@@ -104,7 +104,7 @@ def take_in(source: str, entrance: Entrance, scratch: Path) -> TakenIn:
 
 def accepted_schema(contract: ObjectContract, *, free: str | None = None) -> pa.Schema:
     """Columns of an accepted or unlabelled file; the column named free may be null."""
-    typed = [field.with_nullable(True) if field.name == free else field for field in arrow_schema(contract.columns)]
+    typed = [pa.field(one.name, one.type, one.nullable or one.name == free) for one in arrow_schema(contract.columns)]
     carried = [pa.field(name, pa.string()) for name in CARRIED]
     return pa.schema([*typed, pa.field(NUMBER, pa.int64(), nullable=False), *carried])
 
