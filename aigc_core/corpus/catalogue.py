@@ -55,7 +55,14 @@ def take_catalogue(
         kept = as_record(CatalogueSnapshot, str(note["catalogue"]))
         _pin(tables.items, path)
         unmoved = Shift(before=kept.items)
-        return replace(kept, path=str(path), version=int(str(note["version"])), shift=unmoved, repeated=True)
+        return replace(
+            kept,
+            path=str(path),
+            table=tables.items.uri,
+            version=int(str(note["version"])),
+            shift=unmoved,
+            repeated=True,
+        )
     with tempfile.TemporaryDirectory(prefix="aigc-catalogue-") as scratch:
         fresh = Path(scratch) / "items.parquet"
         snapshot = _judged(source, line, tables, fresh)

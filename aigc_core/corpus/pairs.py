@@ -52,7 +52,13 @@ def ingest(source: str, line: ContentLine, tables: CorpusTables) -> CorpusVersio
     note = tables.pairs.metadata_of_last_commit()
     if note.get("ingested") == ingested:
         kept = as_record(CorpusVersion, str(note["corpus"]))
-        return replace(kept, version=int(str(note["version"])), shift=Shift(before=kept.pairs), repeated=True)
+        return replace(
+            kept,
+            table=tables.pairs.uri,
+            version=int(str(note["version"])),
+            shift=Shift(before=kept.pairs),
+            repeated=True,
+        )
     with tempfile.TemporaryDirectory(prefix="aigc-corpus-") as scratch:
         made = _judged(source, line, tables, Path(scratch))
         shift = shift_of(tables.pairs, made.pairs, key=_KEY, content=_CONTENT)
