@@ -9,7 +9,7 @@ from shop import RECIPE, write_line
 
 from aigc_core.contracts.content_line import ContentLine, read_content_line
 from aigc_core.errors import AigcError, ContractInvalid, RecipeInvalid
-from aigc_core.lines import list_lines, load_line
+from aigc_core.lines.folders import list_lines, load_line
 from aigc_core.records import Sampling
 
 pytest_plugins = ("shop_fixtures",)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from aigc_core.lines import list_lines, load_line
+from aigc_core.lines.folders import list_lines, load_line
 
 LINES = Path("data_contracts")
 DEPLOYED: list[dict[str, Any]] = yaml.safe_load(Path("infra/prefect.yaml").read_text())["deployments"]

@@ -1,0 +1,50 @@
+"""What a source holds: read once, completely, in memory that does not grow with it."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from aigc_core.contracts.profile import ColumnProfile, LineProfile, Profile, Structure
+from aigc_core.contracts.reading import Reading
+from aigc_core.lines.spill import Spilled, asked, spill
+from aigc_core.lines.statistics import column_profile
+from aigc_core.lines.structure import structure_of
+from aigc_core.storage.sources import read_source, survey
+
+__all__ = ["ColumnProfile", "LineProfile", "Profile", "Structure", "profile_source"]
+
+
+def profile_source(path: str, *, reading: Reading = Reading()) -> Profile:  # noqa: B008 -- frozen
+    """Read a source and say what its columns hold and how its rows belong together.
+
+    The rows pass through a folder on disk, as large as the source uncompressed.
+
+    Args:
+        path: a file, a glob, a folder or an address.
+        reading: what is declared of the files; the rest is detected and told in `Profile.files`.
+
+    Raises:
+        SourceInvalid: the source cannot be read.
+    """
+    began = time.monotonic()
+    files = survey(path, reading=reading)
+    with tempfile.TemporaryDirectory(prefix="aigc-profile-") as scratch:
+        spilled = spill(path, read_source(path, reading=reading), Path(scratch))
+        columns, structure = _described(spilled)
+    return Profile(
+        source=path,
+        files=files,
+        rows=spilled.rows + sum(found.rows for found in spilled.unreadable),
+        unreadable=spilled.unreadable,
+        columns=columns,
+        structure=structure,
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def _described(spilled: Spilled) -> tuple[tuple[ColumnProfile, ...], Structure]:
+    with asked(spilled) as connection:
+        columns = tuple(
+            column_profile(connection, name, column, spilled.rows) for name, column in spilled.names.items()
+        )
+        return columns, structure_of(connection, columns, spilled.names, spilled.rows)
