@@ -12,18 +12,31 @@ import yaml
 from aigc_core.audit.gate import Bench, audit
 from aigc_core.audit.screen import Rules, screen
 from aigc_core.contracts.content_line import ContentLine, read_content_line
-from aigc_core.corpus import take_snapshot
+from aigc_core.corpus.catalogue import CatalogueTables, take_catalogue
+from aigc_core.corpus.pairs import CorpusTables, ingest
 from aigc_core.engines.template import TemplateEngine
 from aigc_core.generation.batch import Provenance, seal_batch
 from aigc_core.generation.repeats import repeated_requests
 from aigc_core.generation.requests import Making, Tonight, build_requests, making_of
 from aigc_core.generation.shards import Left, generate_shard, plan_shards
-from aigc_core.night import close, pin, steps
-from aigc_core.records import AuditReport, Batch, ModelVersion, Night, Order, Part, RequestSet, RunSummary, Verdicts
+from aigc_core.night import close, intake, pin, steps
+from aigc_core.records import (
+    AuditReport,
+    Batch,
+    CorpusVersion,
+    ModelVersion,
+    Night,
+    Order,
+    Part,
+    RequestSet,
+    RunSummary,
+    Verdicts,
+)
 from aigc_core.storage.delta import Table
 from aigc_core.storage.groups import GroupSet
 from aigc_core.storage.known import Known
 from aigc_core.storage.progress import RunFolder
+from aigc_core.storage.tombstones import Tombstones
 from aigc_core.workspace import row_checks, rules_digest
 
 Rows = Sequence[Mapping[str, object]]
@@ -69,6 +82,7 @@ RECIPE: dict[str, object] = {
         "capacity": {"column": "capacity_ml", "unit": "ml"},
     },
     "prompt": "{{ locale }}:{% for a in attributes %} {{ a.label }} {{ a.value }};{% endfor %} =>",
+    "hygiene": {"licence": {"declared": "internal"}, "duplicates": {"near": "off"}},
     "product_group": "product_group",
     "variant_group": "product_group",
     "category": "category",
@@ -194,6 +208,30 @@ class Shop:
         return Table(str(self.root / "lake" / "quarantine" / LINE))
 
     @property
+    def takedowns(self) -> Table:
+        """What may be neither learnt nor published."""
+        return Table(str(self.root / "lake" / "takedowns"))
+
+    @property
+    def catalogue_tables(self) -> CatalogueTables:
+        """The catalogue's door."""
+        return CatalogueTables(items=Table(str(self.root / "lake" / "catalogues" / LINE)), quarantine=self.quarantine)
+
+    @property
+    def corpus_tables(self) -> CorpusTables:
+        """The corpus' door."""
+        return CorpusTables(
+            pairs=Table(str(self.root / "lake" / "corpora" / LINE)),
+            unlabelled=Table(str(self.root / "lake" / "unlabelled" / LINE)),
+            quarantine=self.quarantine,
+            tombstones=Tombstones(self.takedowns, LINE),
+        )
+
+    def ingest(self, rows: Rows, line: ContentLine | None = None, name: str = "corpus.jsonl") -> CorpusVersion:
+        """The rows as the current corpus."""
+        return ingest(write_rows(self.root / name, rows), line or self.line, self.corpus_tables)
+
+    @property
     def model(self) -> ModelVersion:
         """The template engine as a model."""
         digest = TemplateEngine(self.line.recipe.generation.template).model_digest
@@ -218,7 +256,8 @@ class Shop:
         """The rows as a catalogue, and what of it wants a text."""
         folder = self.folder(run_id)
         source = write_rows(self.root / f"{run_id}.jsonl", rows)
-        snapshot = take_snapshot(source, self.line, folder.file("catalogue.parquet"), self.quarantine)
+        path = folder.file("catalogue.parquet")
+        snapshot = take_catalogue(source, self.line, self.catalogue_tables, path, confirm_drop=True)
         tonight = Tonight(
             run_id=run_id,
             path=folder.file("requests.parquet"),
@@ -281,6 +320,7 @@ class Shop:
         limit: int | None = None,
         retry_rejected: bool = False,
         corpus: str | None = None,
+        confirm_drop: bool = True,
     ) -> Order:
         """An order for these rows, at a fixed date unless another is named."""
         return Order(
@@ -291,6 +331,7 @@ class Shop:
             date=date,
             limit=limit,
             retry_rejected=retry_rejected,
+            confirm_drop=confirm_drop,
         )
 
     def night(self, rows: Rows, *, date: str = "2026-01-01", retry_rejected: bool = False) -> RunSummary:
@@ -300,8 +341,8 @@ class Shop:
 
 def generated(night: Night) -> tuple[ModelVersion, Batch]:
     """A pinned night up to its sealed batch."""
-    model = steps.obtain_model(night, steps.take_corpus(night))
-    requests = steps.plan(night, steps.take_catalogue(night), model)
+    model = steps.obtain_model(night, intake.take_corpus(night))
+    requests = steps.plan(night, intake.take_catalogue(night), model)
     parts: list[Part] = []
     verdicts: list[Verdicts] = []
     for _ in steps.attempts(night):

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from shop import LINE, Shop, pair, write_rows
+from shop import LINE, Shop, pair
 
-from aigc_core.corpus import ingest
 from aigc_core.engines.base import TrainingPair
 from aigc_core.errors import RunBusy, TrainingFailed
 from aigc_core.finetune import GROUPS_FILE, finetune, key_of
@@ -64,7 +63,7 @@ class School:
 
     def corpus(self, rows: list[dict[str, object]]) -> CorpusVersion:
         """The rows as the corpus."""
-        return ingest(write_rows(self.shop.root / "c.jsonl", rows), self.shop.line, self.table, self.shop.quarantine)
+        return self.shop.ingest(rows, name="c.jsonl")
 
     def tune(self, corpus: CorpusVersion) -> ModelVersion:
         """The model of this corpus."""

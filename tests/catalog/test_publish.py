@@ -13,18 +13,19 @@ import pyarrow.parquet as pq
 import pytest
 from shop import LINE, Made, Shop, flip, item, rows_of
 
-from aigc_core.catalog.publish import publish, published_schema
+from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.errors import ConservationBroken, IntegrityBroken
 from aigc_core.ids import canonical_json
 from aigc_core.records import AuditReport, Batch, Edition
-from aigc_core.storage.delta import Commit, Rows, Table
+from aigc_core.storage.delta import Commit, Table
+from aigc_core.storage.upsert import Change
 
 pytest_plugins = ("shop_fixtures",)
 
 PUBLISH = """
 import sys
 from pathlib import Path
-from aigc_core.catalog.publish import publish, published_schema
+from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.contracts.recipe import Label
 from aigc_core.records import AuditReport, Batch
 from aigc_core.storage.delta import Table
@@ -33,17 +34,18 @@ batch, report = (as_record(kind, Path(path).read_text()) for kind, path in zip((
 print("ready", flush=True)
 sys.stdin.readline()
 schema = published_schema("product_description", Label())
-print(publish(batch, report, report.require_passed(), Table(sys.argv[3]), schema).repeated)
+shelf = Shelf(table=Table(sys.argv[3]), schema=schema)
+print(publish(batch, report, report.require_passed(), shelf).repeated)
 """
 
 
 class Losing(Table):
     """A table that loses the first row of whatever is put in it."""
 
-    def upsert_once(self, rows: object, *, on: tuple[str, ...], key: str, note: object) -> Commit:
+    def upsert_once(self, change: Change, *, key: str, note: object) -> Commit:
         """Lose a row."""
-        kept: Rows = rows().read_all().slice(1)  # type: ignore[operator]
-        return super().upsert_once(lambda: kept, on=on, key=key, note={})
+        kept = change.rows().read_all().slice(1)
+        return super().upsert_once(replace(change, rows=lambda: kept), key=key, note={})
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def schema(shop: Shop) -> pa.Schema:
 def put(shop: Shop, batch: Batch, report: AuditReport) -> Edition:
     """Publish with the leave this report gives."""
     schema = published_schema(LINE, shop.line.recipe.label)
-    return publish(batch, report, report.require_passed(), shop.shelf, schema)
+    return publish(batch, report, report.require_passed(), Shelf(table=shop.shelf, schema=schema))
 
 
 def test_accepted_rows_are_on_the_shelf_and_no_others(made: Made, shop: Shop) -> None:
@@ -104,7 +106,7 @@ def test_leave_for_another_batch_is_no_leave(
 ) -> None:
     passed = replace(made.report.require_passed(), **changed)
     with pytest.raises(IntegrityBroken, match="are not the ones the audit passed"):
-        publish(made.batch, made.report, passed, shop.shelf, schema)
+        publish(made.batch, made.report, passed, Shelf(table=shop.shelf, schema=schema))
     assert not shop.shelf.exists()
 
 
@@ -124,8 +126,9 @@ def test_a_lost_request_is_found(made: Made, shop: Shop) -> None:
 
 
 def test_a_shelf_that_lost_a_row_is_found_on_reading_back(made: Made, shop: Shop, schema: pa.Schema) -> None:
+    losing = Shelf(table=Losing(shop.shelf.uri), schema=schema)
     with pytest.raises(IntegrityBroken, match=r"does not hold what run run-1 committed\. Do not serve it"):
-        publish(made.batch, made.report, made.report.require_passed(), Losing(shop.shelf.uri), schema)
+        publish(made.batch, made.report, made.report.require_passed(), losing)
 
 
 def test_nothing_accepted_is_no_commit(shop: Shop) -> None:

@@ -19,7 +19,7 @@ from aigc_core.errors import (
     UnknownLine,
     UserError,
 )
-from aigc_core.night import pin, steps
+from aigc_core.night import intake, pin
 from aigc_core.records import Night, Order
 from aigc_core.workspace import open_workspace
 
@@ -90,11 +90,11 @@ def test_a_named_date_is_never_another_days_night(open_shop: Shop, yesterday: Ni
 def test_a_catalogue_changed_under_way_stops_the_night(open_shop: Shop, night: Night) -> None:
     changed = open_shop.order([item(1), item(2)])
     with pytest.raises(SourceInvalid, match=rf"jsonl changed while run {night.run_id} was under way.*begins a new run"):
-        steps.take_catalogue(night)
+        intake.take_catalogue(night)
     assert not open_shop.folder(night.run_id).file("catalogue.json").exists()
     again = pin.start(changed)
     assert again.run_id != night.run_id
-    assert steps.take_catalogue(again).items == 2
+    assert intake.take_catalogue(again).items == 2
 
 
 def test_another_order_is_another_night(open_shop: Shop, night: Night) -> None:
@@ -130,9 +130,9 @@ def test_a_night_of_another_process_is_busy(open_shop: Shop) -> None:
 def test_a_recipe_changed_under_way_stops_the_night(open_shop: Shop, night: Night) -> None:
     write_line(open_shop.root / "lines", title="Another title")
     with pytest.raises(RecipeInvalid, match=rf"changed while run {night.run_id} was under way.*begins a new run"):
-        steps.take_catalogue(night)
+        intake.take_catalogue(night)
     write_line(open_shop.root / "lines")
-    assert steps.take_catalogue(night).items == 1
+    assert intake.take_catalogue(night).items == 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import os
 import pytest
 from shop import MIXED, Shop, flip, generated, rows_of, walk
 
-from aigc_core.night import close, pin, steps
+from aigc_core.night import close, intake, pin, steps
 from aigc_core.records import Night, RunSummary
 from aigc_core.storage.delta import Table
 from aigc_core.storage.progress import RunFolder
@@ -57,7 +57,7 @@ def test_only_harmed_parts_are_made_again(open_shop: Shop, undisturbed: list[Row
 def test_a_finished_part_is_never_written_again(open_shop: Shop, undisturbed: list[Row]) -> None:
     night, folder = begin(open_shop)
     model = steps.obtain_model(night, None)
-    requests = steps.plan(night, steps.take_catalogue(night), model)
+    requests = steps.plan(night, intake.take_catalogue(night), model)
     first, *_ = steps.next_shards(night, requests, (), ())
     steps.write_texts(night, model, first)
     before = written(folder)

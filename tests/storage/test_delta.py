@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 
 from aigc_core.errors import CommitConflict, LakeUnusable
 from aigc_core.storage.delta import Commit, Table
+from aigc_core.storage.upsert import Change
 
 SCHEMA = pa.schema(
     [
@@ -19,15 +20,17 @@ SCHEMA = pa.schema(
         pa.field("text", pa.string(), nullable=False, metadata={"AIGC": "labelled"}),
     ]
 )
+KEY = ("item_id", "locale")
 UPSERT = """
 import sys
 import pyarrow as pa
 from aigc_core.storage.delta import Table
+from aigc_core.storage.upsert import Change
 row = {"item_id": "a", "locale": "en", "text": sys.argv[3]}
 rows = pa.Table.from_pylist([row])
 print("ready", flush=True)
 sys.stdin.readline()
-commit = Table(sys.argv[1]).upsert_once(lambda: rows, on=("item_id", "locale"), key=sys.argv[2], note={})
+commit = Table(sys.argv[1]).upsert_once(Change(rows=lambda: rows, on=("item_id", "locale")), key=sys.argv[2], note={})
 print(commit.repeated)
 """
 
@@ -39,7 +42,7 @@ def rows(**texts: str) -> pa.Table:
 
 def upsert(table: Table, key: str, **texts: str) -> Commit:
     """The rows under this key."""
-    return table.upsert_once(lambda: rows(**texts), on=("item_id", "locale"), key=key, note={"run_id": key})
+    return table.upsert_once(Change(rows=lambda: rows(**texts), on=KEY), key=key, note={"run_id": key})
 
 
 def texts_of(table: Table) -> dict[str, str]:
@@ -150,7 +153,7 @@ def test_an_update_that_lost_a_race_keeps_what_the_winner_wrote(table: Table, it
             upsert(table, key, a="rival", d="rival")
         return rows(**{item: "mine"})
 
-    commit = table.upsert_once(after_a_rival, on=("item_id", "locale"), key="mine", note={})
+    commit = table.upsert_once(Change(rows=after_a_rival, on=KEY), key="mine", note={})
     assert commit == Commit(3, repeated=False)
     assert texts_of(table) == {"a": "rival", "c": "kept", "d": "rival"} | {item: "mine"}
 

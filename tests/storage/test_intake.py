@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from shop import Shop, item, write_rows
 
-from aigc_core.corpus import take_snapshot
+from aigc_core.corpus.catalogue import take_catalogue
 from aigc_core.errors import SourceInvalid
 from aigc_core.records import CatalogueSnapshot
 
@@ -40,7 +40,7 @@ def present(row: dict[str, object]) -> dict[str, object]:
 def take(shop: Shop, rows: list[dict[str, object]]) -> CatalogueSnapshot:
     """The rows through the catalogue's door."""
     source = write_rows(shop.root / "dirty.jsonl", rows)
-    return take_snapshot(source, shop.line, shop.root / "catalogue.parquet", shop.quarantine)
+    return take_catalogue(source, shop.line, shop.catalogue_tables, shop.root / "catalogue.parquet", confirm_drop=True)
 
 
 def test_every_row_is_accounted_for(shop: Shop) -> None:
@@ -83,7 +83,7 @@ def test_a_clean_source_makes_no_quarantine(shop: Shop) -> None:
 def test_a_line_that_is_not_json_is_a_refused_row(shop: Shop) -> None:
     source = shop.root / "torn.jsonl"
     source.write_text(json.dumps(item(1)) + '\n{"sku": "S-0', "utf-8")
-    door = take_snapshot(str(source), shop.line, shop.root / "catalogue.parquet", shop.quarantine).door
+    door = take_catalogue(str(source), shop.line, shop.catalogue_tables, shop.root / "catalogue.parquet").door
     assert (door.accepted, door.quarantined) == (1, 1)
     assert door.reasons == {"row: cannot be read": 1}
 

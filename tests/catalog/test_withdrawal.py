@@ -1,0 +1,72 @@
+"""Texts whose item left the catalogue: kept, or withdrawn with the next edition."""
+
+import pytest
+from shop import Shop, item, rows_of, walk, write_line
+
+from aigc_core.night import pin
+from aigc_core.records import RunSummary
+
+pytest_plugins = ("shop_fixtures",)
+
+ITEMS = [item(number) for number in range(12)]
+
+
+def night(shop: Shop, count: int, date: str, **changes: object) -> RunSummary:
+    """A night over the first items."""
+    write_line(shop.root / "lines", **changes)
+    return walk(pin.start(shop.order(ITEMS[:count], date=date)))
+
+
+def on_shelf(shop: Shop) -> set[str]:
+    """Items with a published text."""
+    return {row["item_id"] for row in rows_of(shop.shelf, "item_id")}
+
+
+def test_texts_stay_when_their_items_go(open_shop: Shop) -> None:
+    night(open_shop, 12, "2026-01-01")
+    summary = night(open_shop, 9, "2026-01-02")
+    assert (summary.withdrawn, len(on_shelf(open_shop))) == (0, 12)
+
+
+def test_texts_are_withdrawn_with_their_items(open_shop: Shop) -> None:
+    night(open_shop, 12, "2026-01-01", on_missing="withdraw")
+    summary = night(open_shop, 9, "2026-01-02", on_missing="withdraw")
+    assert (summary.withdrawn, summary.states["unchanged"], summary.edition is not None) == (6, 18, True)
+    assert on_shelf(open_shop) == {str(row["sku"]) for row in ITEMS[:9]}
+
+
+def test_a_limited_night_withdraws_nothing_that_is_there(open_shop: Shop) -> None:
+    night(open_shop, 12, "2026-01-01", on_missing="withdraw")
+    summary = walk(pin.start(open_shop.order(ITEMS, date="2026-01-02", limit=2)))
+    assert (summary.withdrawn, len(on_shelf(open_shop))) == (0, 12)
+
+
+def test_a_withdrawal_is_one_commit_and_done_once(open_shop: Shop) -> None:
+    night(open_shop, 12, "2026-01-01", on_missing="withdraw")
+    before = open_shop.shelf.version()
+    order = open_shop.order([*ITEMS[:9], item(20)], date="2026-01-02")
+    first = pin.start(order)
+    summary = walk(first)
+    again = walk(first)
+    assert before is not None
+    assert (open_shop.shelf.version(), summary.withdrawn, again.withdrawn) == (before + 1, 6, 6)
+
+
+def test_an_older_edition_still_holds_what_was_withdrawn(open_shop: Shop) -> None:
+    night(open_shop, 12, "2026-01-01", on_missing="withdraw")
+    version = open_shop.shelf.version()
+    night(open_shop, 9, "2026-01-02", on_missing="withdraw")
+    assert open_shop.shelf.dataset(version).count_rows() == 24
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_large_drop_blocks_the_night_until_confirmed(open_shop: Shop, confirmed: bool) -> None:  # noqa: FBT001
+    from aigc_core.errors import CatalogueShrunk
+
+    night(open_shop, 12, "2026-01-01", on_missing="withdraw")
+    with pytest.raises(CatalogueShrunk, match="lacks 6 of the 12"):
+        walk(pin.start(open_shop.order(ITEMS[:6], date="2026-01-02", confirm_drop=False)))
+    assert len(on_shelf(open_shop)) == 12
+    if confirmed:
+        summary = walk(pin.start(open_shop.order(ITEMS[:6], date="2026-01-02", confirm_drop=True)))
+        assert (summary.withdrawn, summary.pinned["catalogue"]) == (12, 2)

@@ -1,0 +1,103 @@
+"""What is no training pair: items without a description, items under takedown, texts without a licence."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from shop import Shop, pair, rows_of
+
+from aigc_core.contracts.content_line import ContentLine
+from aigc_core.contracts.recipe import Recipe
+from aigc_core.errors import SourceInvalid
+from aigc_core.ids import text_sha256
+from aigc_core.storage.tombstones import TOMBSTONES
+
+pytest_plugins = ("shop_fixtures",)
+
+PAIRS = [pair(number) for number in range(20)]
+
+
+def take_down(shop: Shop, **fields: str) -> None:
+    """Put one tombstone."""
+    row = {"tombstone_id": "t", "reason_code": "ip", "effective_at": datetime(2026, 1, 1, tzinfo=UTC), **fields}
+    shop.takedowns.create(TOMBSTONES, stats=("item_id",))
+    rows = pa.Table.from_pylist([row], schema=TOMBSTONES)
+    shop.takedowns.append_once(lambda: rows, key=str(fields), note={})
+
+
+def with_hygiene(line: ContentLine, **hygiene: object) -> ContentLine:
+    """The line with another `hygiene` section."""
+    recipe = line.recipe.model_dump(mode="json") | {"hygiene": hygiene}
+    return replace(line, recipe=Recipe.model_validate(recipe))
+
+
+def test_rows_without_a_text_are_kept_as_unlabelled_text(shop: Shop) -> None:
+    version = shop.ingest([*PAIRS, pair(30, text_en=None, text_zh=None), pair(31, text_zh=None)])
+    assert (version.door.unlabelled, version.pairs, version.door.quarantined) == (3, 41, 0)
+    kept = rows_of(shop.corpus_tables.unlabelled, "item_id", "locale", "text")
+    assert [(row["item_id"], row["locale"]) for row in kept] == [("S-030", "en"), ("S-030", "zh"), ("S-031", "zh")]
+    assert kept[0]["text"].splitlines()[:2] == ["category: bottle", "name: Ginger III"]
+
+
+def test_a_text_that_came_is_unlabelled_no_more(shop: Shop) -> None:
+    shop.ingest([*PAIRS, pair(30, text_en=None)])
+    version = shop.ingest([*PAIRS, pair(30)])
+    assert version.door.unlabelled == 0
+    assert rows_of(shop.corpus_tables.unlabelled) == []
+
+
+def test_a_row_that_lacks_more_than_a_text_is_quarantined(shop: Shop) -> None:
+    version = shop.ingest([*PAIRS, pair(30, text_en=None, text_zh=None, category="gift card")])
+    assert (version.door.unlabelled, version.door.quarantined) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("stone", "withheld"),
+    [
+        ({"item_id": "S-003"}, 2),
+        ({"item_id": "S-003", "locale": "zh"}, 1),
+        ({"content_sha256": text_sha256(str(PAIRS[3]["text_en"]))}, 1),
+        ({"line": "another_line", "item_id": "S-003"}, 0),
+    ],
+)
+def test_items_under_takedown_stay_out(shop: Shop, stone: dict[str, str], withheld: int) -> None:
+    take_down(shop, **stone)
+    version = shop.ingest(PAIRS)
+    assert (version.door.withheld, version.pairs) == (withheld, 40 - withheld)
+
+
+def test_a_takedown_makes_the_same_file_another_version(shop: Shop) -> None:
+    first = shop.ingest(PAIRS)
+    take_down(shop, item_id="S-003")
+    second = shop.ingest(PAIRS)
+    assert (second.version, second.shift.went) == (first.version + 1, 2)
+
+
+def test_a_corpus_without_a_licence_is_refused(shop: Shop) -> None:
+    with pytest.raises(SourceInvalid, match="licence.*internal"):
+        shop.ingest(PAIRS, with_hygiene(shop.line))
+    assert not shop.corpus_tables.pairs.exists()
+
+
+def test_a_licence_a_row_is_held_against_the_allow_list(shop: Shop) -> None:
+    line = with_hygiene(shop.line, duplicates={"near": "off"}, licence={"column": "terms", "source_column": "origin"})
+    rows = [row | {"terms": "CC-BY-4.0" if n else "proprietary", "origin": "feed"} for n, row in enumerate(PAIRS)]
+    version = shop.ingest(rows, line)
+    assert (version.door.quarantined, version.pairs) == (2, 38)
+    kept = rows_of(shop.corpus_tables.pairs, "licence", "source")
+    assert {(row["licence"], row["source"]) for row in kept} == {("CC-BY-4.0", "feed")}
+
+
+def test_a_changed_file_says_what_came_changed_and_went(shop: Shop) -> None:
+    shop.ingest(PAIRS)
+    again = shop.ingest(
+        [*PAIRS[1:], pair(30), pair(2, text_en="Cedar I now has quite another text for readers.")][1:-1]
+    )
+    assert (again.shift.before, again.shift.came, again.shift.went) == (40, 2, 4)
+    changed = [
+        row | {"text_en": "A text nobody has read before, for a bottle."} if n == 5 else row
+        for n, row in enumerate(PAIRS)
+    ]
+    third = shop.ingest(changed)
+    assert (third.shift.changed, third.shift.came, third.shift.went) == (1, 4, 2)
