@@ -1,0 +1,130 @@
+"""Indexes that live on disk while they are built: rows that agree in a hash, found without comparing all with all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Hashes = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int64]
+
+FIRST, BEFORE = 8, 8
+"""In a bucket a row is compared with the first eight rows and the eight before it. Smaller buckets are compared
+whole; in larger ones, as templated texts make them, a row still meets its bucket's first rows, which are the ones
+that stay when duplicates go, and it has a chance in each of the bands."""
+PART_ROWS = 4_000_000
+"""Rows sorted together: 24 bytes each."""
+
+
+@contextmanager
+def spilling_database(folder: Path, *, memory_mb: int = 400) -> Iterator[Any]:
+    """A DuckDB connection for one thread whose tables and intermediate results go to files in the folder.
+
+    Args:
+        folder: scratch space; the caller removes it.
+        memory_mb: bound of what the queries hold, in MiB.
+    """
+    import duckdb
+
+    folder.mkdir(parents=True, exist_ok=True)
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory_mb}MiB",
+        "threads": "1",
+        "temp_directory": str(folder / "spill"),
+        "preserve_insertion_order": "false",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    connection = duckdb.connect(str(folder / "index.duckdb"), config=settings)
+    try:
+        connection.execute("SET enable_progress_bar = false")
+        yield connection
+    finally:
+        connection.close()
+
+
+class BandIndex:
+    """Locality-sensitive hashing: rows whose hashes agree in a band are candidates, if their sketches agree too.
+
+    Hashes are spilled, one file a band; in memory stay the sketches (16 bytes a row) and one sorted part of one band.
+    """
+
+    def __init__(self, folder: Path, *, rows: int, bands: int) -> None:
+        """Prepare for `rows` rows, named 0 to rows - 1 in the order of their precedence."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._paths = [folder / f"band-{band:02}.u64" for band in range(bands)]
+        self._rows = rows
+        self._places = folder / "places.i64"
+        self._sketches = np.zeros((rows, 2), np.uint64)
+        for path in (*self._paths, self._places):
+            path.write_bytes(b"")
+
+    def add(self, places: Places, bands: Hashes, sketches: Hashes) -> None:
+        """Add rows in any order.
+
+        Args:
+            places: shape (n,), which rows these are; each is added once.
+            bands: shape (n, bands), the hash of each band.
+            sketches: shape (n, 2), 128 bits of which similar rows share many.
+        """
+        self._sketches[places] = sketches
+        for path, column in zip(self._paths, bands.T, strict=True):
+            _append(path, np.ascontiguousarray(column))
+        _append(self._places, places.astype(np.int64))
+
+    def pairs(self, *, agree: int) -> Iterator[tuple[Places, Places]]:
+        """Candidates (earlier row, later row), band after band; a pair comes once for each band it agrees in.
+
+        Args:
+            agree: least number of equal bits of the sketches, of 128.
+        """
+        parts = max(-(-self._rows // PART_ROWS), 1)
+        for path in self._paths:
+            for part in range(parts):
+                hashes, places = self._part(path, part, parts)
+                for earlier, later in _bucket_pairs(hashes, places):
+                    apart = np.bitwise_count(self._sketches[earlier] ^ self._sketches[later]).sum(axis=1)
+                    near = 128 - apart.astype(np.int64) >= agree
+                    if near.any():
+                        yield earlier[near], later[near]
+
+    def _part(self, path: Path, part: int, parts: int) -> tuple[Hashes, Places]:
+        """The rows of one part of a band that share their hash with another, by hash, then by place."""
+        hashes, places = np.fromfile(path, np.uint64), np.fromfile(self._places, np.int64)
+        if parts > 1:
+            chosen = hashes % np.uint64(parts) == part
+            hashes, places = hashes[chosen], places[chosen]
+        order = np.lexsort((places, hashes))
+        hashes, places = hashes[order], places[order]
+        same = hashes[1:] == hashes[:-1]
+        shared = np.zeros(len(hashes), np.bool_)
+        shared[1:] |= same
+        shared[:-1] |= same
+        return hashes[shared], places[shared]
+
+
+def _append(path: Path, values: npt.NDArray[Any]) -> None:
+    with path.open("ab") as file:
+        file.write(values.tobytes())
+
+
+def _bucket_pairs(hashes: Hashes, places: Places) -> Iterator[tuple[Places, Places]]:
+    """Rows of one bucket stand together; pairs by distance, then with the first rows of larger buckets."""
+    if not len(hashes):
+        return
+    fresh = np.r_[True, hashes[1:] != hashes[:-1]]
+    starts = np.flatnonzero(fresh)[np.cumsum(fresh) - 1]
+    within = np.arange(len(hashes)) - starts
+    for distance in range(1, BEFORE + 1):
+        later = np.flatnonzero(within >= distance)
+        if not len(later):
+            return
+        yield places[later - distance], places[later]
+    for offset in range(FIRST):
+        later = np.flatnonzero(within > offset + BEFORE)
+        if not len(later):
+            return
+        yield places[starts[later] + offset], places[later]
