@@ -40,16 +40,21 @@ def take_catalogue(night: Night) -> CatalogueSnapshot:
     path = folder.file("catalogue.parquet")
 
     def take() -> tuple[CatalogueSnapshot, Sequence[Path]]:
+        _require_unchanged(night)
         snapshot = _take_items(night.source, line, workspace, path, confirm_drop=night.confirm_drop)
-        if file_sha256(night.source) != night.source_sha256:
-            raise SourceInvalid(
-                f"{night.source} changed while run {night.run_id} was under way.",
-                "A run keeps the catalogue it began with.",
-                "Run the same command again: it begins a new run with the changed file.",
-            )
+        _require_unchanged(night)
         return snapshot, [path]
 
     return folder.keep("catalogue", CatalogueSnapshot, take)
+
+
+def _require_unchanged(night: Night) -> None:
+    if file_sha256(night.source) != night.source_sha256:
+        raise SourceInvalid(
+            f"{night.source} changed while run {night.run_id} was under way.",
+            "A run keeps the catalogue it began with.",
+            "Run the same command again: it begins a new run with the changed file.",
+        )
 
 
 def take_in(order: Order) -> Intake:
