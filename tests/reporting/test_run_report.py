@@ -86,7 +86,7 @@ def test_page_shows_gates_doors_findings_attempts_and_model(run: Run) -> None:
     summary, said = run[0], words(write(run))
     assert "Q-L2 warned distinct_2_drop 0.071 <= 0.05 warn" in said
     assert "Warned: Q-L2, distinct_2_drop is 0.071, must be <= 0.05" in said
-    assert "catalogue articles.csv rows accepted quarantined repeated 260 250 6 4" in said
+    assert "catalogue articles.csv rows accepted quarantined repeated unlabelled withheld 260 250 6 4 0 0" in said
     assert f"Q-F4 {summary.findings['Q-F4']} {summary.findings['Q-F4']} 0 0 claims a certification" in said
     assert f"attempt texts 1 {summary.attempts['1']} 2 {summary.attempts['2']}" in said
     assert "parameters 5,246,208" in said
