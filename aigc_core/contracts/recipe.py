@@ -11,7 +11,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
 
-from aigc_core.contracts.cleaning import Step
+from aigc_core.contracts.cleaning_steps import Step
 from aigc_core.contracts.hygiene import Hygiene
 from aigc_core.contracts.positions import line_of, load_yaml
 from aigc_core.contracts.reading import Reading
