@@ -10,6 +10,8 @@ from aigc_core.contracts.cleaning_steps import DoorName, Step
 from aigc_core.contracts.fold import Folding
 from aigc_core.contracts.schema import RawRow
 
+__all__ = ["Cleaner", "Step"]
+
 Rows = Sequence[RawRow]
 _Pass = Callable[[Iterable[Rows]], Iterator[list[RawRow]]]
 

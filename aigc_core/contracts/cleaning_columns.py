@@ -82,11 +82,26 @@ def columns_after(steps: Sequence[Step], door: DoorName, names: Iterable[str], s
     return there
 
 
-def origin_of(steps: Sequence[Step], door: DoorName, column: str) -> str | None:
-    """The source column whose value a cleaned column holds; None where a step made it of others."""
+def origins_of(steps: Sequence[Step], door: DoorName, column: str) -> tuple[str, ...]:
+    """The source columns that a cleaned column's values come from, in order; none for a constant."""
+    names = [column]
     for step in reversed(steps_at(steps, door)):
-        if step.rename:
-            column = {new: old for old, new in step.rename.items()}.get(column, column)
-        elif column in touched(step).makes and column not in touched(step).needs and not step.defaults:
-            return None
-    return column
+        names = list(dict.fromkeys(origin for name in names for origin in _origins(step, name)))
+    return tuple(names)
+
+
+def _origins(step: Step, column: str) -> Sequence[str]:
+    what = getattr(step, step.name)
+    if column not in touched(step).makes:
+        return (column,)
+    match what:
+        case Fold():
+            return (what.collect[column],) if column in what.collect else ()
+        case Compose():
+            return what.named
+        case dict() if step.name == "rename":
+            return [old for old, new in what.items() if new == column]
+        case dict():
+            return (column,) if step.name == "defaults" else ()
+        case _:
+            return (what.column,)

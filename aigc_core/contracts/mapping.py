@@ -1,43 +1,89 @@
 """From a source's columns to the contract's, as the recipe says; and from a contract's row to attributes."""
 
-import ast
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from aigc_core.contracts.cleaning_columns import columns_after, origins_of
+from aigc_core.contracts.cleaning_pairs import literal_pairs, pairs_json
+from aigc_core.contracts.cleaning_steps import DoorName
 from aigc_core.contracts.model import ObjectContract
 from aigc_core.contracts.recipe import Recipe
+from aigc_core.contracts.schema import RawRow, RawValue
 from aigc_core.errors import SourceInvalid
 
 PAIRS = "attributes"
 """Contract column that holds attributes given as a list of pairs, as JSON text."""
+_MOST_PLANS = 32
+
+
+class _Plan(NamedTuple):
+    """What a recipe says of one door, ready for many rows."""
+
+    recipe: Recipe
+    contract: ObjectContract
+    columns: list[tuple[str, str]]
+    """Contract column, source column."""
+    origins: list[tuple[str, str, tuple[str, ...]]]
+    """What a changed value is called, its cleaned column, and the columns of the source it comes from."""
+
+
+_PLANS: dict[tuple[int, int], _Plan] = {}
 
 
 def catalogue_row(recipe: Recipe, contract: ObjectContract, values: Mapping[str, object]) -> dict[str, object]:
     """One source row as the catalogue contract's columns; absent ones are None."""
-    return _mapped(recipe.columns.catalogue, recipe, contract, values)
+    return _mapped(recipe, contract, values)
 
 
 def corpus_rows(recipe: Recipe, contract: ObjectContract, values: Mapping[str, object]) -> list[dict[str, object]]:
     """One source row as training pairs: one a locale where texts stand in columns of their own, else one."""
-    row = _mapped(recipe.columns.corpus, recipe, contract, values)
+    row = _mapped(recipe, contract, values)
     if not recipe.columns.text:
         return [row]
     return [{**row, "locale": locale, "text": values.get(column)} for locale, column in recipe.columns.text.items()]
 
 
+def changed_values(recipe: Recipe, contract: ObjectContract, row: RawRow) -> dict[str, str]:
+    """What cleaning changed of a row, as it came: contract column -> raw value.
+
+    A value made of several columns or lines shows them all, with ` | ` between. Texts in columns of their own are
+    called `text`, or `text en` and `text zh` where there are several. Empty for a row that nothing changed.
+
+    Args:
+        row: a cleaned row, before it is mapped.
+    """
+    if row.source is None:
+        return {}
+    folded = row.source.get("lines") if row.lines > 1 else None
+    lines = folded if isinstance(folded, list) else [row.source]
+    found: dict[str, str] = {}
+    for name, column, origins in _plan(recipe, contract).origins:
+        raw = list(dict.fromkeys(text for origin in origins for text in _texts(lines, origin)))
+        value = row.values.get(column)
+        if raw and not (len(origins) == 1 and ("" if value is None else str(value)) in raw):
+            found[name] = " | ".join(raw)
+    return found
+
+
 def require_columns(recipe: Recipe, contract: ObjectContract, names: Iterable[str], source: str) -> None:
     """Refuse a source that lacks a column the recipe names or the contract requires.
+
+    Args:
+        names: the columns as the source has them, before cleaning.
 
     Raises:
         SourceInvalid: lists what is missing, what is there, and where to mend it.
     """
-    there = set(names)
+    raw = set(names)
+    there = columns_after(recipe.cleaning, _door(contract), raw, source)
     wanted = set(_source_columns(recipe, contract).values())
     if missing := sorted(wanted - there):
+        made = there - raw
         raise SourceInvalid(
             f"{source} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}.",
-            f"It has {', '.join(sorted(there)) or 'no column'}.",
+            f"It has {', '.join(sorted(raw)) or 'no column'}"
+            + (f"; cleaning makes {', '.join(sorted(made))}." if made else "."),
             f"Name the right file, or map the columns in the recipe of {recipe.line} (`columns.{contract.name}`).",
         )
 
@@ -71,43 +117,57 @@ def written(value: object) -> str:
     return " ".join(str(value).split())
 
 
-def _mapped(
-    names: Mapping[str, str], recipe: Recipe, contract: ObjectContract, values: Mapping[str, object]
-) -> dict[str, object]:
-    row = {column.name: _present(values.get(names.get(column.name, column.name))) for column in contract.columns}
+def _mapped(recipe: Recipe, contract: ObjectContract, values: Mapping[str, object]) -> dict[str, object]:
+    row: dict[str, object] = {}
+    for name, column in _plan(recipe, contract).columns:
+        value = values.get(column)
+        row[name] = None if isinstance(value, str) and (not value or value.isspace()) else value
     if recipe.columns.attribute_pairs:
-        row[PAIRS] = _pairs(values.get(recipe.columns.attribute_pairs))
+        pairs = literal_pairs(values.get(recipe.columns.attribute_pairs))
+        row[PAIRS] = pairs_json(pairs) if pairs else None
     return row
 
 
-def _present(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
+def _plan(recipe: Recipe, contract: ObjectContract) -> _Plan:
+    """The plan made for these two objects, which do not change; the newest are kept."""
+    key = id(recipe), id(contract)
+    plan = _PLANS.get(key)
+    if plan is None or plan.recipe is not recipe or plan.contract is not contract:
+        if len(_PLANS) >= _MOST_PLANS:
+            _PLANS.clear()
+        _PLANS[key] = plan = _planned(recipe, contract)
+    return plan
 
 
-def _pairs(value: object) -> str | None:
-    """Pairs as JSON text, or None when the value is not a list of [name, value]."""
-    found = _literal(value) if isinstance(value, str) else value
-    if not isinstance(found, list | tuple) or not found:
-        return None
-    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in found):
-        return None
-    return json.dumps([[str(name), str(item)] for name, item in found], ensure_ascii=False)
+def _planned(recipe: Recipe, contract: ObjectContract) -> _Plan:
+    names = _names(recipe, contract)
+    columns = [(column.name, names.get(column.name, column.name)) for column in contract.columns]
+    called = dict(columns)
+    if recipe.columns.attribute_pairs:
+        called[PAIRS] = recipe.columns.attribute_pairs
+    if contract.name == "corpus":
+        several = len(recipe.columns.text) > 1
+        called |= {f"text {one}" if several else "text": column for one, column in recipe.columns.text.items()}
+    origins = [(name, column, origins_of(recipe.cleaning, _door(contract), column)) for name, column in called.items()]
+    return _Plan(recipe, contract, columns, [one for one in origins if one[2]])
 
 
-def _literal(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        pass
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
+def _texts(lines: Sequence[Mapping[str, RawValue]], column: str) -> Iterable[str]:
+    cells = (line.get(column) for line in lines)
+    return (str(cell) for cell in cells if cell is not None and cell != "")
+
+
+def _door(contract: ObjectContract) -> DoorName:
+    return "corpus" if contract.name == "corpus" else "catalogue"
+
+
+def _names(recipe: Recipe, contract: ObjectContract) -> Mapping[str, str]:
+    return recipe.columns.corpus if contract.name == "corpus" else recipe.columns.catalogue
 
 
 def _source_columns(recipe: Recipe, contract: ObjectContract) -> dict[str, str]:
     """Contract column -> source column, for those a source must have."""
-    names = recipe.columns.corpus if contract.name == "corpus" else recipe.columns.catalogue
+    names = _names(recipe, contract)
     made = {"locale", "text"} if contract.name == "corpus" and recipe.columns.text else set()
     needed = {column.name for column in contract.columns if column.required or column.name in names} - made
     found = {name: names.get(name, name) for name in needed}
