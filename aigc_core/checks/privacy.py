@@ -131,10 +131,17 @@ def _always(place: _Place) -> bool:
 
 
 def _is_international(place: _Place) -> bool:
-    return _is_number(re.sub(r"^00", "+", place.value.strip()), None)
+    text = place.value.strip()
+    # Two zeros begin many an article number; a plus sign begins little else.
+    return _is_number(text, None) if text.startswith("+") else _is_number(f"+{text[2:]}", "ZZ")
 
 
 def _is_national(place: _Place) -> bool:
+    """A phone number as its country writes it: one kind of separator, no date."""
+    if len(set(re.findall(r"[ .-]", re.sub(r"\) ", ")", place.value)))) > 1 or re.match(DATE, place.value):
+        return False
+    if place.value[0] not in "(0" and len(re.findall(r"[.-]", place.value)) != 2:
+        return False
     regions = REGIONS.get(language_of(place.locale), ())
     return any(_is_number(place.value, region) for region in dict.fromkeys((*regions, "US", "GB", "FR", "DE")))
 
@@ -199,9 +206,7 @@ _RECOGNISERS: tuple[tuple[str, str, Proof], ...] = (
     ("PHONE",
      r"(?<![\w.-])(?:1[-. ])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}-)[2-9]\d{2}-\d{4}(?: ?(?:x|ext\.?) ?\d{1,5})?(?!\d)",
      _always),
-    ("PHONE", r"(?<![\w.])\(?\d{2,5}\)?(?:[ .-]\d{2,4}){2,4}(?!\w)",
-     lambda p: (p.value[0] in "(0" or p.value.count("-") == 2 or p.value.count(".") == 2) and _is_national(p)
-     and not re.match(DATE, p.value)),
+    ("PHONE", r"(?<![\w.])\(?\d{2,5}\)?(?:[ .-]\d{2,4}){2,4}(?!\w)", _is_national),
     ("PHONE", r"(?<![\w.])\(?\d(?:[ ().\-/]{0,2}\d){5,14}(?: ?(?:x|ext\.?) ?\d{1,5})?(?!\w)", _is_announced),
     ("MESSENGER", r"(?:微信|薇信|威信|(?<![a-z])(?:vx|wechat))(?:号|id)?(?: ?[:：])? ?[a-z][\w-]{5,19}(?![\w-])",
      _always),

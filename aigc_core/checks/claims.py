@@ -1,0 +1,211 @@
+"""Q-C1 to Q-C12: words of advertising law, per market, judged with the words around them."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import ahocorasick
+import pyarrow as pa
+import pyarrow.compute as pc
+import regex
+
+from aigc_core.checks.base import CheckResult, Finding, ParameterCheck, Severity
+from aigc_core.checks.views import attributes_of, data_file, language_of, matching_rows, strings, view_of
+from aigc_core.contracts.strict import Strict
+from aigc_core.ids import fingerprint
+
+Market = Literal["cn", "eu", "us"]
+LEVELS: Mapping[str, Severity] = {"ban": "block", "evidence": "block", "caution": "quarantine"}
+"""TRUST 2.3: what may never be said, what needs a document, what a person should look at."""
+EVIDENCE = "evidence"
+"""Attribute that names the document behind a claim of level `evidence`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of one market, in one language."""
+
+    rule_id: str
+    market: str
+    lang: str
+    level: str
+    title: str
+    basis: str
+    suggest: str
+    terms: tuple[str, ...]
+    except_terms: tuple[str, ...]
+    pattern: str
+
+    @property
+    def check_id(self) -> str:
+        """The id in the trust catalogue: `Q-C6` of `Q-C6e`."""
+        return self.rule_id.rstrip("abcdefghijklmnopqrstuvwxyz")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim in one text; positions in the normalised text."""
+
+    rule: Rule
+    start: int
+    end: int
+
+
+class ClaimParameters(Strict):
+    """Which law to read a text by."""
+
+    markets: tuple[Market, ...] = ("cn", "eu", "us")
+
+
+def load_rules(markets: Sequence[str]) -> tuple[Rule, ...]:
+    """The shipped rules of the markets, and those that hold in all."""
+    rules = []
+    for name in (*dict.fromkeys(markets), "all"):
+        pack = data_file(f"claims_{name}.json")
+        rules += [_rule(entry, pack["market"]) for entry in pack["entries"]]
+    return tuple(rules)
+
+
+def _rule(entry: Mapping[str, Any], market: str) -> Rule:
+    return Rule(
+        rule_id=entry["id"],
+        market=market,
+        lang=entry["lang"],
+        level=entry["level"],
+        title=entry["title"],
+        basis=entry["basis"],
+        suggest=entry["suggest"],
+        terms=tuple(view_of(term).text for term in entry["terms"]),
+        except_terms=tuple(view_of(term).text for term in entry["except_terms"]),
+        pattern=entry.get("pattern", ""),
+    )
+
+
+def rules_version(markets: Sequence[str]) -> str:
+    """Changes whenever the same text could be judged differently."""
+    names = [*sorted(set(markets)), "all"]
+    return f"1-{fingerprint([data_file(f'claims_{name}.json') for name in names], length=8)}"
+
+
+class Lexicon:
+    """All terms of one language in one automaton: a text is read once, whatever the number of rules."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._patterns = [(rule, regex.compile(rule.pattern, regex.ASCII)) for rule in rules if rule.pattern]
+        self._screen = "|".join(f"(?:{rule.pattern})" for rule in rules if rule.pattern)
+        held: dict[str, list[Rule | None]] = {}
+        for rule in rules:
+            for term in rule.terms:
+                held.setdefault(term, []).append(rule)
+            for term in rule.except_terms:
+                held.setdefault(term, []).append(None)
+        self._automaton = ahocorasick.Automaton()
+        for term, owners in held.items():
+            self._automaton.add_word(term, (len(term), tuple(owners)))
+        self._automaton.make_automaton()
+        self._empty = not held
+
+    def suspects(self, texts: pa.Array) -> frozenset[int]:
+        """Rows in which a pattern matches; terms are looked up in every row."""
+        return frozenset(matching_rows(texts, self._screen)) if self._screen else frozenset()
+
+    def claims(self, text: str, *, patterns: bool = True) -> list[Claim]:
+        """What a normalised text claims, by place; a term within an exception is none.
+
+        Args:
+            text: NFKC, lower case.
+            patterns: whether to look for patterns too; terms always are.
+        """
+        hits = [] if self._empty else list(self._hits(text))
+        spared = [(start, end) for start, end, rule in hits if rule is None]
+        found = {(start, end, rule) for start, end, rule in hits if rule is not None}
+        if patterns:
+            found |= {(*hit.span(), rule) for rule, pattern in self._patterns for hit in pattern.finditer(text)}
+        return [
+            Claim(rule, start, end)
+            for start, end, rule in sorted(found, key=lambda one: (one[0], one[1], one[2].rule_id))
+            if not any(low <= start and end <= high for low, high in spared)
+        ]
+
+    def _hits(self, text: str) -> Iterator[tuple[int, int, Rule | None]]:
+        for last, (length, owners) in self._automaton.iter(text):
+            start, end = last + 1 - length, last + 1
+            if _is_whole(text, start, end):
+                for owner in owners:
+                    yield start, end, owner
+
+
+def _is_whole(text: str, start: int, end: int) -> bool:
+    """Latin terms count as whole words only."""
+    inside = text[start], text[end - 1]
+    around = text[start - 1 : start], text[end : end + 1]
+    return not any(
+        edge.isascii() and edge.isalnum() and beside.isascii() and beside.isalnum()
+        for edge, beside in zip(inside, around, strict=True)
+    )
+
+
+@lru_cache(maxsize=8)
+def lexicons(markets: tuple[str, ...]) -> Mapping[str, Lexicon]:
+    """Language -> its lexicon."""
+    rules = load_rules(markets)
+    return {lang: Lexicon([rule for rule in rules if rule.lang == lang]) for lang in sorted({r.lang for r in rules})}
+
+
+class Claims(ParameterCheck[ClaimParameters]):
+    """Q-C: forbidden claims block; claims that need a document block unless the attribute `evidence` names one;
+    what needs a look holds. Every rule says which law it rests on; texts are read in their locale's language.
+    """
+
+    check_id = "Q-C"
+
+    def __init__(self, parameters: ClaimParameters) -> None:
+        super().__init__(parameters)
+        self.version = rules_version(parameters.markets)
+        self._lexicons = lexicons(parameters.markets)
+
+    def __call__(self, batch: pa.RecordBatch) -> CheckResult:
+        """One pass over each normalised text; only hits are traced back to the original."""
+        locales = strings(batch, "locale")
+        normal = pc.utf8_lower(pc.utf8_normalize(batch.column("text"), "NFKC"))
+        claimed: dict[int, list[Claim]] = {}
+        for lang, lexicon in self._lexicons.items():
+            own = [row for row, locale in enumerate(locales) if language_of(locale) == lang]
+            texts = normal.take(pa.array(own, pa.int64()))
+            suspects = lexicon.suspects(texts)
+            for index, text in enumerate(texts.to_pylist()):
+                claims = lexicon.claims(text, patterns=index in suspects)
+                if claims:
+                    claimed[own[index]] = claims
+        rows = sorted(claimed)
+        found: list[Finding] = []
+        for row, pairs in zip(rows, attributes_of(batch, rows), strict=True):
+            proved = any(name == EVIDENCE and value.strip() for name, value in pairs)
+            found += _findings(row, batch.column("text")[row].as_py(), claimed[row], proved=proved)
+        return CheckResult(findings=found)
+
+
+def _findings(row: int, text: str, claims: Sequence[Claim], *, proved: bool) -> Iterator[Finding]:
+    view = view_of(text)
+    held: dict[Rule, list[Claim]] = {}
+    for claim in claims:
+        if not (proved and claim.rule.level == "evidence"):
+            held.setdefault(claim.rule, []).append(claim)
+    for rule, places in held.items():
+        # Normalising a whole text may compose what normalising by character leaves apart: then no span is told.
+        spans = [view.original(one.start, one.end) for one in places if one.end <= len(view.text)]
+        said = dict.fromkeys(view.text[one.start : one.end] for one in places)
+        yield Finding(
+            row=row,
+            severity=LEVELS[rule.level],
+            reason=f"{rule.check_id} {rule.title} ({rule.market})",
+            spans=tuple(spans[:20]),
+            evidence=", ".join(list(said)[:5]),
+        )
+
+
+def flagged(finding: Finding) -> str:
+    """The check id a finding of `Claims` stands for, e.g. `Q-C1`."""
+    return re.split(r"\s", finding.reason, maxsplit=1)[0]
