@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -62,19 +62,13 @@ def locale_in(name: str) -> tuple[str, str]:
 def text_rank(name: str) -> int:
     """How much the name says that the column holds the text; below 0 when it says otherwise."""
     words = words_of(locale_in(name)[0])
-    return (
-        -5
-        if not set(words).isdisjoint(word_list("not_text"))
-        else max((word_list("text").get(word, 0) for word in words), default=0)
-    )
+    return -5 if set(words) & set(word_list("not_text")) else _most(word_list("text"), words)
 
 
 def key_rank(name: str) -> int:
     """How much the name says that the column names an item."""
     words = words_of(name)
-    return max(
-        word_list("key").get("_".join(words), 0), *(word_list("key_parts").get(word, 0) for word in words[-1:]), 0
-    )
+    return max(_most(word_list("key"), ["_".join(words)]), _most(word_list("key_parts"), words[-1:]))
 
 
 def name_rank(name: str) -> int:
@@ -94,19 +88,21 @@ def seller_rank(name: str) -> int:
 
 def is_bookkeeping(name: str) -> bool:
     """Whether the name says that the column is about the shop's business and not about the product."""
-    return not set(words_of(name)).isdisjoint(word_list("bookkeeping"))
+    return bool(set(words_of(name)) & set(word_list("bookkeeping")))
 
 
-def prompt_place(name: str) -> tuple[int, str]:
+def prompt_place(name: str) -> int:
     """Sorts attributes as English asks for: the name and the kind first, then what it is made of and looks like."""
+    first: list[str] = word_list("first")
     words = [word_list("spelt").get(word, word) for word in words_of(name)]
-    return min(
-        (word_list("first").index(word) for word in words if word in word_list("first")),
-        default=len(word_list("first")),
-    ), ""
+    return min((first.index(word) for word in words if word in first), default=len(first))
 
 
 def _rank(known: Mapping[str, int], name: str) -> int:
     words = words_of(name)
-    found = max((known.get(word, 0) for word in words), default=0)
-    return 0 if not found or set(words) & (set(word_list("bookkeeping")) - set(known)) else 10 * found - len(words)
+    found = _most(known, words)
+    return 0 if not found or set(words) & (set(word_list("bookkeeping")) - set(known)) else 10 * found - 8 * len(words)
+
+
+def _most(known: Mapping[str, int], words: Iterable[str]) -> int:
+    return max((known.get(word, 0) for word in words), default=0)

@@ -126,11 +126,8 @@ def column_profile(connection: "DuckDBPyConnection", name: str, column: str, row
 
 def _make_values(asked: _Asked, *, few: bool) -> None:
     """The view `v`: `s` the value as it came, `x` without spaces around, `n` rows it stands in."""
-    inner = (
-        f"SELECT {asked.column} AS s, count(*) AS n FROM t GROUP BY 1"
-        if few
-        else f"SELECT {asked.column} AS s, 1 AS n FROM t"
-    )  # noqa: S608, E501
+    chosen = "count(*) AS n FROM t GROUP BY 1" if few else "1 AS n FROM t"
+    inner = f"SELECT {asked.column} AS s, {chosen}"
     body = f"SELECT s, trim(s, {_SPACES}) AS x, n FROM ({inner}) WHERE s IS NOT NULL"  # noqa: S608 -- our own names
     asked.connection.execute("DROP TABLE IF EXISTS few")
     if few:
