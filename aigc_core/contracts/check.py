@@ -2,19 +2,23 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from aigc_core import records
-from aigc_core.contracts.expectations import Suite, columns_of
-from aigc_core.contracts.model import Expectation, Level, ObjectContract
-from aigc_core.contracts.schema import RawRow, arrow_schema, cast_rows, raw_json
-from aigc_core.contracts.seen import Seen, hash_of
-from aigc_core.contracts.sql import file_gates, one_row, row_gates
+from aigc_core.contracts.expectations import Suite
+from aigc_core.contracts.judging import RowRules, judge_file
+from aigc_core.contracts.model import Expectation, Level, ObjectContract, Rule
+from aigc_core.contracts.repeats import FirstStands
+from aigc_core.contracts.rules import row_by_row
+from aigc_core.contracts.schema import CellFailure, RawRow, arrow_schema, cast_rows, raw_json
+from aigc_core.contracts.sql import one_row, row_gates
+from aigc_core.contracts.tally import SchemaTallies, gate_result
 from aigc_core.errors import ContractInvalid, SourceInvalid
+from aigc_core.records import RuleResult, SourceFile
 
 BATCH_ROWS = 50_000
 """Rows judged together: the most that is held in memory."""
@@ -48,7 +52,7 @@ class Refused(NamedTuple):
 
 
 class Split(NamedTuple):
-    """What became of one batch: rows = accepted + refused + repeated."""
+    """What became of one batch: rows = accepted + refused + repeated + set aside."""
 
     accepted: pa.Table
     """Typed as `arrow_schema` says, in source order."""
@@ -57,6 +61,9 @@ class Split(NamedTuple):
     refused: tuple[Refused, ...]
     repeated: int
     """Rows equal to an accepted one: same key, same content."""
+    unlabelled: pa.Table
+    """Rows that hold but for a missing value of the column set aside: typed, that column null, and a last column
+    `number` with where each stands in the source."""
 
 
 class RowVerdict(NamedTuple):
@@ -68,6 +75,21 @@ class RowVerdict(NamedTuple):
     """Stable and without values."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What happened to a source's rows before they came to the door."""
+
+    read: int = 0
+    """Source records read."""
+    folded: int = 0
+    """Source records that became part of another's row."""
+    withheld: int = 0
+    """Rows of items under takedown."""
+    cleaned: Mapping[str, int] = field(default_factory=dict)
+    """Cleaning step -> cells or rows it changed."""
+    files: tuple[SourceFile, ...] = ()
+
+
 class _Complaint(NamedTuple):
     column: str
     reason: str
@@ -75,30 +97,41 @@ class _Complaint(NamedTuple):
 
 
 class Door:
-    """Judges a stream of raw rows by one object of a contract, and counts."""
+    """Judges a stream of raw rows by one object of a contract, and counts.
 
-    def __init__(self, contract: ObjectContract, *, batch_rows: int = BATCH_ROWS) -> None:
+    In memory stand one batch, 12 bytes for each accepted row and unique column, and a few numbers for each rule.
+    """
+
+    def __init__(self, contract: ObjectContract, *, batch_rows: int = BATCH_ROWS, set_aside: str | None = None) -> None:
         """Compile the rules.
+
+        Args:
+            contract: what rows are held to.
+            batch_rows: rows judged together.
+            set_aside: a column, e.g. `text`: rows that lack it and hold otherwise are neither accepted nor refused.
 
         Raises:
             ContractInvalid: a Great Expectations rule that cannot be made.
         """
         self._contract = contract
+        self._schema = arrow_schema(contract.columns)
         self._batch_rows = batch_rows
-        self._suite = Suite([rule for rule in contract.row_rules if rule.level in REFUSING])
+        self._set_aside = set_aside
+        self._refusing = RowRules(contract, [rule for rule in contract.row_rules if rule.level in REFUSING])
+        self._counting = RowRules(contract, _counted(contract))
         self._place = {column.name: place for place, column in enumerate(contract.columns)}
-        self._keys = Seen() if contract.key else None
-        self._unique = {
-            column.name: Seen() for column in contract.columns if column.unique and (column.name,) != contract.key
-        }
-        self._accepted = self._repeated = 0
+        self._first = FirstStands(contract)
+        self._types = SchemaTallies(contract, self._first.spaces)
+        self._set_results: tuple[RuleResult, ...] = ()
+        self._accepted = self._repeated = self._unlabelled = 0
         self._reasons: Counter[str] = Counter()
 
     def split(self, batches: Iterable[Sequence[RawRow]]) -> Iterator[Split]:
         """Judge the rows, holding at most `batch_rows` and one incoming batch.
 
         Args:
-            batches: rows whose values stand under the contract's column names.
+            batches: rows whose values stand under the contract's column names; what cleaning holds against a row
+                refuses it as a broken rule does.
 
         Raises:
             ContractInvalid: a rule that cannot be evaluated on its column.
@@ -115,6 +148,9 @@ class Door:
     def finish(self, path: str) -> tuple[records.Gate, ...]:
         """Judge all accepted rows together: the rules on the set, and the share that breaks each warning.
 
+        SQL runs over the file with bounded memory, shares were counted as the rows came by; any other expectation on
+        the set, such as a mean, needs its own columns in memory, one rule at a time.
+
         Args:
             path: one Parquet file with every accepted row.
 
@@ -123,90 +159,109 @@ class Door:
             SourceInvalid: the file cannot be read back.
         """
         try:
-            return file_gates(self._contract, path) + _expectation_gates(self._contract, path)
+            on_file = judge_file(self._contract, path)
         except (OSError, pa.ArrowException) as error:
             raise SourceInvalid(f"{path} cannot be read back: {' '.join(str(error).split())}.") from error
+        counted = [(rule, tally.gate(rule.reason)) for rule, tally in self._counting.tallies]
+        self._set_results = tuple(gate_result(rule, gate, self._accepted) for rule, gate in on_file)
+        return tuple(gate for _, gate in [*on_file, *counted])
 
-    def record(self, *, name: str, source: str) -> records.Door:
-        """What happened so far, as a record."""
+    def results(self) -> tuple[RuleResult, ...]:
+        """What every rule found so far: types, keys, rules on rows; once finished, rules on the set."""
+        on_rows = [tally.result() for _, tally in (*self._refusing.tallies, *self._counting.tallies)]
+        return (*self._types.results(), *on_rows, *self._set_results)
+
+    def record(self, *, name: str, source: str, arrival: Arrival | None = None) -> records.Door:
+        """What happened so far, as a record with the rules' results.
+
+        Args:
+            name: of the door.
+            source: as the user named it.
+            arrival: what was read and cleaned before rows came here.
+        """
+        came = arrival or Arrival()
         quarantined = self._reasons.total()
         return records.Door(
             name=name,
             source=source,
-            rows=self._accepted + quarantined + self._repeated,
+            rows=self._accepted + quarantined + self._repeated + self._unlabelled + came.withheld,
             accepted=self._accepted,
             quarantined=quarantined,
             repeated=self._repeated,
+            unlabelled=self._unlabelled,
+            withheld=came.withheld,
+            read=came.read,
+            folded=came.folded,
+            cleaned=dict(came.cleaned),
+            files=came.files,
+            rules=self.results(),
             reasons=dict(self._reasons.most_common()),
         )
 
     def _judge(self, rows: Sequence[RawRow]) -> Split:
         table, unfit = cast_rows(rows, self._contract.columns)
+        against = self._complaints(rows, table, unfit)
+        aside = [row for row, found in against.items() if self._only_lacks(found)]
+        repeats = self._judge_repeats(rows, table, against)
+        out = {*against, *repeats}
+        keep = [row for row in range(len(rows)) if row not in out]
+        held = sorted(set(against).difference(aside))
+        refused = tuple(self._refused(rows[row], against[row]) for row in held)
+        chosen = table if len(keep) == len(rows) else table.take(pa.array(keep, pa.int64()))
+        self._counting.judge(chosen)
+        self._accepted += len(keep)
+        self._repeated += len(repeats)
+        self._unlabelled += len(aside)
+        self._reasons.update(one.reason for one in refused)
+        numbers = tuple(rows[row].number for row in keep)
+        aside_rows = self._aside(rows, table, sorted(aside))
+        return Split(chosen.cast(self._schema), numbers, refused, len(repeats), aside_rows)
+
+    def _complaints(
+        self, rows: Sequence[RawRow], table: pa.Table, unfit: Sequence[CellFailure]
+    ) -> dict[int, list[_Complaint]]:
         against: dict[int, list[_Complaint]] = {}
-        readable = [not row.error for row in rows]
         for cell in unfit:
             against.setdefault(cell.row, []).append(_Complaint(cell.column, cell.reason, cell.detail))
-        for row, rule in self._suite.failures(table):
-            self._add_broken_rule(against, row, rule)
+            self._types.unfit(cell.column, rows[cell.row].values.get(cell.column))
+        unreadable = [row for row, found in enumerate(rows) if found.error]
         for row, found in enumerate(rows):
-            if not readable[row]:
-                against[row] = [_Complaint("", UNREADABLE, f"row: {found.error}")]
-        repeated = self._judge_repeats(table, against)
-        keep = [row for row in range(len(rows)) if row not in against and row not in repeated]
-        refused = tuple(self._refused(rows[row], against[row]) for row in sorted(against))
-        self._accepted += len(keep)
-        self._repeated += len(repeated)
-        self._reasons.update(one.reason for one in refused)
-        accepted = table.take(pa.array(keep, pa.int64())).cast(arrow_schema(self._contract.columns))
-        return Split(accepted, tuple(rows[row].number for row in keep), refused, len(repeated))
+            for column, reason in found.complaints:
+                against.setdefault(row, []).append(_Complaint(column, reason, reason))
+        self._types.judged(len(rows) - len(unreadable))
+        for failure in self._refusing.judge(table, unreadable):
+            _add_broken_rule(against, failure.row, failure.rule)
+        for row in unreadable:
+            against[row] = [_Complaint("", UNREADABLE, f"row: {rows[row].error}")]
+        return against
 
-    def _add_broken_rule(self, against: dict[int, list[_Complaint]], row: int, rule: Expectation) -> None:
-        complaints = against.setdefault(row, [])
-        # A cell that did not fit is null by now: that it is missing, or missing twice over, says nothing new.
-        if not (
-            rule.name == "expect_column_values_to_not_be_null" and any(c.column == rule.column for c in complaints)
-        ):
-            complaints.append(_Complaint(rule.column, rule.reason, rule.reason))
+    def _only_lacks(self, complaints: Sequence[_Complaint]) -> bool:
+        return self._set_aside is not None and {(one.column, one.reason) for one in complaints} == {
+            (self._set_aside, f"{self._set_aside}: missing")
+        }
+
+    def _aside(self, rows: Sequence[RawRow], table: pa.Table, chosen: Sequence[int]) -> pa.Table:
+        found = table.take(pa.array(chosen, pa.int64()))
+        fields = [field.with_nullable(field.nullable or field.name == self._set_aside) for field in self._schema]
+        numbers = pa.array([rows[row].number for row in chosen], pa.int64())
+        return found.cast(pa.schema(fields)).append_column(REFUSED_SCHEMA.field("number"), numbers)
 
     def _refused(self, row: RawRow, complaints: Sequence[_Complaint]) -> Refused:
         ordered = sorted(complaints, key=lambda one: self._place.get(one.column, len(self._place)))
         details = dict.fromkeys(one.detail for one in ordered)
         return Refused(row.number, ordered[0].column, ordered[0].reason, "; ".join(details), raw_json(row))
 
-    def _judge_repeats(self, table: pa.Table, against: dict[int, list[_Complaint]]) -> set[int]:
+    def _judge_repeats(
+        self, rows: Sequence[RawRow], table: pa.Table, against: dict[int, list[_Complaint]]
+    ) -> list[int]:
         """Rows that repeat an accepted row; rows that reuse a key or a unique value are complained of."""
-        if self._keys is None and not self._unique:
-            return set()
-        candidates = [row for row in range(table.num_rows) if row not in against]
-        keys = [hash_of(key) for key in _tuples(table.select(self._contract.key), candidates)]
-        contents = [hash_of(content) for content in _tuples(table, candidates)]
-        singles = {
-            name: [hash_of(value) if value is not None else None for value in _values(table, name, candidates)]
-            for name in self._unique
-        }
-        if self._keys:
-            self._keys.begin(keys)
-        for name, seen in self._unique.items():
-            seen.begin([value for value in singles[name] if value is not None])
-        repeated: set[int] = set()
-        for place, row in enumerate(candidates):
-            own = {name: found for name, values in singles.items() if (found := values[place]) is not None}
-            answer = self._keys.ask(keys[place], contents[place]) if self._keys else "new"
-            taken = [name for name, value in own.items() if self._unique[name].ask(value, 0) != "new"]
-            if answer == "same":
-                repeated.add(row)
-            elif answer == "other" or taken:
-                name = taken[0] if answer == "new" else ", ".join(self._contract.key)
-                against[row] = [_Complaint(name, f"{name}: repeated", f"{name}: repeated")]
-            else:
-                self._accept(keys[place] if keys else 0, contents[place], own)
-        return repeated
-
-    def _accept(self, key: int, content: int, own: Mapping[str, int]) -> None:
-        if self._keys:
-            self._keys.add(key, content)
-        for name, value in own.items():
-            self._unique[name].add(value, 0)
+        candidates = [row for row in range(len(rows)) if row not in against]
+        found = self._first.judge(table, candidates, rows)
+        self._types.compared(len(candidates))
+        for reuse in found.reused:
+            against[reuse.row] = [_Complaint(reuse.names[0], reuse.reason, reuse.detail)]
+            self._types.reused(reuse.names, [table[name][reuse.row].as_py() for name in reuse.names])
+        return found.same
 
 
 def check_rows(contract: ObjectContract, table: pa.Table, *, levels: Collection[Level] = REFUSING) -> list[RowVerdict]:
@@ -229,7 +284,8 @@ def check_rows(contract: ObjectContract, table: pa.Table, *, levels: Collection[
     if "block" in levels:
         verdicts += [RowVerdict(row, f"{name}: not a finite number") for row, name in odd]
         verdicts += _reused(contract, table)
-    for row, rule in Suite([rule for rule in contract.row_rules if rule.level in levels]).failures(table):
+    rules = RowRules(contract, [rule for rule in contract.row_rules if rule.level in levels])
+    for row, rule in rules.judge(table):
         if (row, rule.column) not in odd:
             verdicts.append(RowVerdict(row, rule.reason))
     return sorted(dict.fromkeys(verdicts), key=lambda verdict: verdict.row)
@@ -244,7 +300,8 @@ def run_gates(contract: ObjectContract, row: Mapping[str, float | int | None]) -
         ContractInvalid: a constraint that cannot be evaluated on its column.
     """
     table = one_row(contract, row)
-    broken = [rule for _, rule in Suite(contract.row_rules).failures(table)]
+    expectations = [rule for rule in contract.row_rules if isinstance(rule, Expectation)]
+    broken = [rule for _, rule in Suite(expectations).failures(table)]
     return row_gates(contract, row) + tuple(_broken_gate(rule, table) for rule in broken)
 
 
@@ -257,7 +314,21 @@ def refused_table(refused: Sequence[Refused]) -> pa.Table:
     )
 
 
-def _broken_gate(rule: Expectation, table: pa.Table) -> records.Gate:
+def _counted(contract: ObjectContract) -> list[Rule]:
+    """Rules that refuse no row but are counted row by row: warnings, and expectations on most rows."""
+    warnings = [rule for rule in contract.row_rules if rule.level == "warn"]
+    return [*warnings, *(rule for rule in contract.set_rules if isinstance(rule, Expectation) and row_by_row(rule))]
+
+
+def _add_broken_rule(against: dict[int, list[_Complaint]], row: int, rule: Rule) -> None:
+    complaints = against.setdefault(row, [])
+    # A cell that did not fit is null by now: that it is missing, or missing twice over, says nothing new.
+    lacks = isinstance(rule, Expectation) and rule.name == "expect_column_values_to_not_be_null"
+    if not (lacks and any(one.column == rule.column for one in complaints)):
+        complaints.append(_Complaint(rule.column.split(", ")[0], rule.reason, rule.reason))
+
+
+def _broken_gate(rule: Rule, table: pa.Table) -> records.Gate:
     value = table[rule.column][0].as_py() if rule.column in table.column_names else None
     return records.Gate(
         gate_id=rule.rule_id,
@@ -267,17 +338,6 @@ def _broken_gate(rule: Expectation, table: pa.Table) -> records.Gate:
         rule=f"not {rule.reason}",
         passed=False,
     )
-
-
-def _expectation_gates(contract: ObjectContract, path: str) -> tuple[records.Gate, ...]:
-    rules = [rule for rule in contract.row_rules if rule.level == "warn"]
-    rules += [rule for rule in contract.set_rules if isinstance(rule, Expectation)]
-    if not rules:
-        return ()
-    # A rule on the table alone, such as a row count, names no column: any one shows the rows.
-    wanted = columns_of(rules) or [contract.columns[0].name]
-    table = pq.read_table(path, columns=wanted, page_checksum_verification=True)
-    return Suite(rules).gates(table)
 
 
 def _not_finite(contract: ObjectContract, table: pa.Table) -> dict[tuple[int, str], None]:
@@ -306,8 +366,3 @@ def _reused(contract: ObjectContract, table: pa.Table) -> list[RowVerdict]:
 def _tuples(table: pa.Table, rows: Sequence[int]) -> list[tuple[object, ...]]:
     columns = [column.to_pylist() for column in table.columns]
     return [tuple(column[row] for column in columns) for row in rows]
-
-
-def _values(table: pa.Table, name: str, rows: Sequence[int]) -> list[object]:
-    column = table[name].to_pylist()
-    return [column[row] for row in rows]

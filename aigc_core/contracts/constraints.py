@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from dataclasses import replace
 from typing import cast, get_args
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from open_data_contract_standard.model import DataQuality, SchemaProperty
 
 from aigc_core.contracts.model import Column, ColumnType, Expectation, Level
 from aigc_core.contracts.positions import Place
+from aigc_core.contracts.schema import parsed
 from aigc_core.errors import ContractInvalid
 
 _LEVELS: dict[str, Level] = {
@@ -19,14 +22,6 @@ _LEVELS: dict[str, Level] = {
     "warn": "warn",
     "warning": "warn",
     "info": "warn",
-}
-_OPTIONS: dict[ColumnType, tuple[str, ...]] = {
-    "string": ("minLength", "maxLength", "pattern"),
-    "integer": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-    "date": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-    "boolean": (),
-    "timestamp": (),
 }
 
 
@@ -59,7 +54,7 @@ def column_of(declared: SchemaProperty, place: Place) -> Column:
     """The column a property declares.
 
     Raises:
-        ContractInvalid: no name, or a type this program does not store.
+        ContractInvalid: no type, or one this program does not store.
     """
     types = get_args(ColumnType)
     if declared.logicalType not in types:
@@ -78,78 +73,82 @@ def column_of(declared: SchemaProperty, place: Place) -> Column:
 
 
 def constraints(declared: SchemaProperty, column: Column, place: Place) -> Iterator[Expectation]:
-    """Rules that follow from `required`, `enum` and `logicalTypeOptions`; each judges one row.
+    """Rules that follow from `required` and `enum`; each judges one row.
 
     Raises:
-        ContractInvalid: an option that would not be enforced, or one with an impossible value.
+        ContractInvalid: an allowed value that no cell of the column can hold.
     """
     if column.required:
-        yield row_rule(column.name, "expect_column_values_to_not_be_null", {}, "missing")
-    for option, bound in (declared.logicalTypeOptions or {}).items():
-        spot = place.at("logicalTypeOptions", option)
-        if option not in _OPTIONS[column.type]:
-            raise ContractInvalid(
-                f"{spot}: {option} is not enforced for a {column.type}.",
-                f"Enforced are: {', '.join(_OPTIONS[column.type]) or 'none'}.",
-                "Remove it, or write the rule as a `quality` entry.",
-            )
-        yield _option_rule(column, option, bound, spot)
+        yield row_rule(column.name, "expect_column_values_to_not_be_null", {}, "missing", option="required")
     if declared.enum:
-        yield allowed(column.name, [entry.value for entry in declared.enum])
-
-
-def _option_rule(column: Column, option: str, bound: object, place: Place) -> Expectation:
-    name = column.name
-    if option == "pattern":
-        return pattern_rule(name, str(bound), place)
-    if option in ("minLength", "maxLength"):
-        side, words = ("min_value", "shorter than") if option == "minLength" else ("max_value", "longer than")
-        return row_rule(name, "expect_column_value_lengths_to_be_between", {side: bound}, f"{words} {bound}")
-    low = option in ("minimum", "exclusiveMinimum")
-    kwargs: dict[str, object] = {"min_value" if low else "max_value": _bound(column, bound, place)}
-    words = "below" if low else "above"
-    if option.startswith("exclusive"):
-        kwargs["strict_min" if low else "strict_max"] = True
-        words = "not above" if low else "not below"
-    return row_rule(name, "expect_column_values_to_be_between", kwargs, f"{words} {bound}")
-
-
-def _bound(column: Column, bound: object, place: Place) -> object:
-    if column.type != "date":
-        return bound
-    try:
-        return date.fromisoformat(str(bound))
-    except ValueError as error:
-        raise ContractInvalid(f"{place}: {bound!r} is not a date.", "Dates look like 2026-01-31.") from error
+        rule = allowed(column, [entry.value for entry in declared.enum], place.at("enum"))
+        yield replace(rule, rule_id=f"{column.name}.enum")
 
 
 def pattern_rule(column: str, pattern: str, place: Place) -> Expectation:
     """The rule that a text matches somewhere.
 
     Raises:
-        ContractInvalid: not a regular expression.
+        ContractInvalid: not a regular expression, or one whose matching time nothing bounds.
     """
     try:
         re.compile(pattern)
     except re.error as error:
         raise ContractInvalid(f"{place}: {pattern!r} is not a regular expression: {error}.") from error
-    return row_rule(column, "expect_column_values_to_match_regex", {"regex": pattern}, "does not match the pattern")
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern)
+    except pa.ArrowException as error:
+        raise ContractInvalid(
+            f"{place}: {pattern!r} cannot be matched in linear time: {' '.join(str(error).split())}.",
+            "Patterns are RE2's: no look-ahead, look-behind or back-references.",
+            "Say it as an `sql` rule, e.g. with two patterns.",
+        ) from error
+    name = "expect_column_values_to_match_regex"
+    return row_rule(column, name, {"regex": pattern}, "does not match the pattern", option="pattern")
 
 
-def allowed(column: str, values: Sequence[object]) -> Expectation:
-    """The rule that a value is one of these."""
-    return row_rule(
-        column,
-        "expect_column_values_to_be_in_set",
-        {"value_set": list(values)},
-        "not one of the allowed values",
-    )
+def require_pattern(column: Column, place: Place) -> None:
+    """Refuse a pattern for a column that is not text.
+
+    Raises:
+        ContractInvalid: as said.
+    """
+    if column.type != "string":
+        raise ContractInvalid(
+            f"{place}: a pattern is for text, and column {column.name!r} is of type {column.type!r}.",
+            remedy="Give a range instead, or declare the column a string.",
+        )
 
 
-def row_rule(column: str, name: str, kwargs: Mapping[str, object], words: str) -> Expectation:
-    """A blocking rule on one column, its reason in these words."""
+def allowed(column: Column, values: Sequence[object], place: Place) -> Expectation:
+    """The rule that a value is one of these.
+
+    Raises:
+        ContractInvalid: one that no cell of the column can hold.
+    """
+    cells = [parsed(value, column.type) for value in values]
+    for i, cell in enumerate(cells):
+        if cell is None:
+            raise ContractInvalid(
+                f"{place.at(i)}: {values[i]!r} is no value of column {column.name!r}.",
+                f"The column is of type {column.type}.",
+            )
+    words = "not one of the allowed values"
+    return row_rule(column.name, "expect_column_values_to_be_in_set", {"value_set": cells}, words)
+
+
+def row_rule(column: str, name: str, kwargs: Mapping[str, object], words: str, *, option: str = "") -> Expectation:
+    """A blocking rule on one column, its reason in these words.
+
+    Args:
+        column: the column.
+        name: Great Expectations' name of the rule.
+        kwargs: its arguments besides the column.
+        words: what is wrong with a row that breaks it.
+        option: the standard's name of the constraint, for the rule's id.
+    """
     return Expectation(
-        rule_id=f"{column}.{name}",
+        rule_id=f"{column}.{option or name}",
         level="block",
         column=column,
         name=name,

@@ -15,23 +15,48 @@ from open_data_contract_standard.model import DataQuality, OpenDataContractStand
 from pydantic import ValidationError
 
 from aigc_core.contracts.constraints import column_of, constraints
-from aigc_core.contracts.model import Column, Contract, Expectation, ObjectContract, SqlRule
+from aigc_core.contracts.expectations import require_makeable
+from aigc_core.contracts.model import Column, Contract, Expectation, ObjectContract, Rule
+from aigc_core.contracts.options import option_rules
 from aigc_core.contracts.positions import Place, load_yaml
-from aigc_core.contracts.rules import Rule, columns_named, judges_rows, quality_rule, quoted
-from aigc_core.contracts.sql import first_broken_query, mentioned
+from aigc_core.contracts.rules import columns_named, judges_rows, quality_rule
+from aigc_core.contracts.sql import first_broken_query
+from aigc_core.contracts.sql_rules import Subject
+from aigc_core.contracts.unenforced import unenforced
 from aigc_core.errors import ContractInvalid
 from aigc_core.ids import fingerprint
 
-__all__ = ["Contract", "ObjectContract", "read_contract"]
+__all__ = ["Contract", "ObjectContract", "parse_contract", "read_contract"]
 
 SHOWN = 5
 _REMEDY = "The standard is described at https://bitol-io.github.io/open-data-contract-standard/."
 
 
 def read_contract(path: Path) -> Contract:
-    """Read one contract and check it as far as can be without data.
+    """Read one contract that data can be held to, and check it as far as can be without data.
 
-    Structure is checked against the standard's own JSON schema, every SQL rule is run on an empty table.
+    Structure is checked against the standard's own JSON schema, every SQL rule is run on an empty table, every
+    expectation is made. What the file says beyond that, such as servers or service levels, is in `unenforced`.
+
+    Raises:
+        ContractInvalid: not UTF-8 YAML, not the standard, no object, an object without columns, or a rule that
+            cannot be evaluated; names the line.
+    """
+    place = Place(file=path.name, text=_text(path))
+    contract = _contract(place.file, place.text)
+    if not contract.objects:
+        raise ContractInvalid(
+            f"{place.at('schema')}: the contract describes no object.",
+            "`schema` lists objects, each with its own name and its properties.",
+        )
+    for i, found in enumerate(contract.objects.values()):
+        if not found.columns:
+            raise ContractInvalid(f"{place.at('schema', i)}: the object {found.name!r} has no properties.")
+    return contract
+
+
+def parse_contract(path: Path) -> Contract:
+    """Like `read_contract`, of any file that follows the standard: it may describe no object, or one without columns.
 
     Raises:
         ContractInvalid: not UTF-8 YAML, not the standard, or a rule that cannot be evaluated; names the line.
@@ -46,14 +71,20 @@ def _contract(file: str, text: str) -> Contract:
     document = _document(place)
     _require_standard(document, place)
     standard = _model(document, place)
-    objects = {str(found.name): _object(found, place.at("schema", i)) for i, found in enumerate(standard.schema_ or [])}
-    if not objects or len(objects) < len(standard.schema_ or []):
-        why = "two objects share a name" if objects else "the contract describes no object"
+    declared = standard.schema_ or []
+    objects = {str(found.name): _object(found, place.at("schema", i)) for i, found in enumerate(declared)}
+    if len(objects) < len(declared):
         raise ContractInvalid(
-            f"{place.at('schema')}: {why}.",
+            f"{place.at('schema')}: two objects share a name.",
             "`schema` lists objects, each with its own name and its properties.",
         )
-    return Contract(id=str(standard.id), version=str(standard.version), digest=fingerprint(document), objects=objects)
+    return Contract(
+        id=str(standard.id),
+        version=str(standard.version),
+        digest=fingerprint(document),
+        objects=objects,
+        unenforced=tuple(unenforced(standard, place)),
+    )
 
 
 def _text(path: Path) -> str:
@@ -115,24 +146,24 @@ def _model(document: Mapping[str, object], place: Place) -> OpenDataContractStan
 
 
 def _object(declared: SchemaObject, place: Place) -> ObjectContract:
-    name = str(declared.name)
-    columns = _columns(declared, place)
-    placed = [(_filled(rule, name, columns), at) for rule, at in _rules(declared, columns, place)]
-    _require_columns(columns, placed)
+    subject = Subject(name=str(declared.name), columns=_columns(declared, place))
+    placed = list(_rules(declared, subject, place))
     rules = [rule for rule, _ in placed]
     found = ObjectContract(
-        name=name,
-        columns=columns,
-        row_rules=tuple(rule for rule in rules if isinstance(rule, Expectation) and judges_rows(rule)),
+        name=subject.name,
+        columns=subject.columns,
+        row_rules=tuple(rule for rule in rules if judges_rows(rule)),
         set_rules=tuple(rule for rule in rules if not judges_rows(rule)),
     )
-    broken = first_broken_query(found)
+    for rule, at in placed:
+        if isinstance(rule, Expectation):
+            _require_expectation(rule, subject, at)
+    broken = first_broken_query(found) if subject.columns else None
     if broken:
         at = next(at for rule, at in placed if rule is broken.rule)
         raise ContractInvalid(
             f"{at.at('query')}: {broken.why}.",
-            f"A query is one SELECT of one number; it sees {{object}} with the columns "
-            f"{', '.join(column.name for column in columns)}.",
+            f"A query is one SELECT of one number; it sees {{object}} with the columns {', '.join(subject.names)}.",
         )
     return found
 
@@ -144,36 +175,31 @@ def _columns(declared: SchemaObject, place: Place) -> tuple[Column, ...]:
     for i, name in enumerate(names):
         if name in names[:i]:
             raise ContractInvalid(f"{place.at('properties', i)}: the column {name!r} is declared twice.")
-    if not columns:
-        raise ContractInvalid(f"{place}: the object {declared.name!r} has no properties.")
     return columns
 
 
-def _rules(declared: SchemaObject, columns: Iterable[Column], place: Place) -> Iterator[tuple[Rule, Place]]:
-    for i, (found, column) in enumerate(zip(declared.properties or [], columns, strict=True)):
-        spot = place.at("properties", i)
+def _rules(declared: SchemaObject, subject: Subject, place: Place) -> Iterator[tuple[Rule, Place]]:
+    for i, (found, column) in enumerate(zip(declared.properties or [], subject.columns, strict=True)):
+        spot, own = place.at("properties", i), replace(subject, column=column)
         yield from ((rule, spot) for rule in constraints(found, column, spot))
-        yield from _quality_rules(found.quality, column.name, spot)
-    yield from _quality_rules(declared.quality, "", place)
+        yield from ((rule, spot) for rule in option_rules(found, own, spot))
+        yield from _quality_rules(found.quality, own, spot)
+    yield from _quality_rules(declared.quality, subject, place)
 
 
-def _quality_rules(entries: list[DataQuality] | None, column: str, place: Place) -> Iterator[tuple[Rule, Place]]:
+def _quality_rules(entries: list[DataQuality] | None, subject: Subject, place: Place) -> Iterator[tuple[Rule, Place]]:
     for j, entry in enumerate(entries or []):
         at = place.at("quality", j)
-        yield from ((rule, at) for rule in quality_rule(entry, column, at))
+        yield from ((rule, at) for rule in quality_rule(entry, subject, at))
 
 
-def _filled(rule: Rule, name: str, columns: Iterable[Column]) -> Rule:
-    """The rule with the object's name in its query; one without a measure is named by the columns it uses."""
-    if not isinstance(rule, SqlRule):
-        return rule
-    measure = rule.measure or ", ".join(mentioned(rule.query, [column.name for column in columns]))
-    return replace(rule, query=rule.query.replace("{object}", quoted(name)), measure=measure or rule.rule_id)
-
-
-def _require_columns(columns: Iterable[Column], placed: Iterable[tuple[Rule, Place]]) -> None:
-    names = [column.name for column in columns]
-    for rule, at in placed:
-        strangers = [] if isinstance(rule, SqlRule) else [n for n in columns_named(rule.kwargs) if n not in names]
-        if strangers:
-            raise ContractInvalid(f"{at}: there is no column {strangers[0]!r}.", f"Columns are: {', '.join(names)}.")
+def _require_expectation(rule: Expectation, subject: Subject, at: Place) -> None:
+    strangers = [name for name in columns_named(rule.kwargs) if name not in subject.names]
+    if strangers:
+        raise ContractInvalid(
+            f"{at}: there is no column {strangers[0]!r}.", f"Columns are: {', '.join(subject.names)}."
+        )
+    try:
+        require_makeable(rule)
+    except ContractInvalid as error:
+        raise ContractInvalid(f"{at}: {error.came}", error.valid, error.remedy) from error

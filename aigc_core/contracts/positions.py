@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import yaml
 
@@ -62,7 +63,7 @@ def load_yaml(text: str) -> object:
 
 def line_of(text: str, path: Sequence[Step]) -> int:
     """The 1-based line where the value at `path` stands, or where its nearest existing parent stands."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    node = _tree(text)
     line = 1
     for step in path:
         child = _child(node, step)
@@ -71,6 +72,13 @@ def line_of(text: str, path: Sequence[Step]) -> int:
         key, node = child
         line = key.start_mark.line + 1
     return line
+
+
+@lru_cache(maxsize=8)
+def _tree(text: str) -> yaml.Node | None:
+    # Kept: a contract that is described asks for dozens of lines of one text.
+    found: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    return found
 
 
 def _child(node: yaml.Node | None, step: Step) -> tuple[yaml.Node, yaml.Node] | None:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from aigc_core.contracts.model import Column, ColumnType
 
 RawValue = object
-SHOWN_CHARACTERS = 40
+_SHOWN_CHARACTERS = 40
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _TYPES: dict[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -23,6 +24,11 @@ _TYPES: dict[ColumnType, pa.DataType] = {
     "boolean": pa.bool_(),
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", tz="UTC"),
+    "time": pa.time64("us"),
+    "object": pa.string(),
+    "array": pa.string(),
+    "map": pa.string(),
+    "vector": pa.string(),
 }
 # Python types a whole column may consist of to be taken over without looking at each cell.
 _READY: dict[ColumnType, frozenset[type]] = {
@@ -32,6 +38,11 @@ _READY: dict[ColumnType, frozenset[type]] = {
     "boolean": frozenset({bool}),
     "date": frozenset(),
     "timestamp": frozenset(),
+    "time": frozenset(),
+    "object": frozenset(),
+    "array": frozenset(),
+    "map": frozenset(),
+    "vector": frozenset(),
 }
 _INT64 = 2**63
 
@@ -138,11 +149,21 @@ def _cast_cells(values: list[RawValue], column: Column, target: pa.DataType) -> 
     return pa.array(cells, target), failures
 
 
+def shown(value: RawValue) -> str:
+    """A value as a person is shown it: quoted, on one line, at most 40 characters of it."""
+    text = ascii(value) if isinstance(value, str) and not _encodes(value) else repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def parsed(value: RawValue, kind: ColumnType) -> object | None:
+    """A value named in a contract as a cell of such a column holds it; None for one that no cell can hold."""
+    blank = value is None or (isinstance(value, str) and not value.strip())
+    cell = None if blank else _PARSERS[kind](value)
+    return None if isinstance(cell, _Unfit) else cell
+
+
 def _failure(row: int, column: str, value: RawValue, words: str) -> CellFailure:
-    shown = ascii(value) if isinstance(value, str) and not _encodes(value) else repr(value)
-    if len(shown) > SHOWN_CHARACTERS:
-        shown = f"{shown[:SHOWN_CHARACTERS]}..."
-    return CellFailure(row, column, f"{column}: {words}", f"{column}: {shown} is {words}")
+    return CellFailure(row, column, f"{column}: {words}", f"{column}: {shown(value)} is {words}")
 
 
 def _encodes(text: str) -> bool:
@@ -233,6 +254,35 @@ def _timestamp(value: RawValue) -> dt.datetime | _Unfit:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
+def _time(value: RawValue) -> dt.time | _Unfit:
+    try:
+        moment = dt.time.fromisoformat(value.strip()) if isinstance(value, str) else value
+    except ValueError:
+        return _Unfit("not a time of day")
+    # One with a zone depends on the day.
+    return moment if isinstance(moment, dt.time) and moment.tzinfo is None else _Unfit("not a time of day")
+
+
+def _json(value: RawValue, kind: type, words: str) -> str | _Unfit:
+    if isinstance(value, kind):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    if not isinstance(value, str) or not _encodes(value):
+        return _Unfit(words)
+    try:
+        found = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return _Unfit(words)
+    return value if isinstance(found, kind) else _Unfit(words)
+
+
+def _object(value: RawValue) -> str | _Unfit:
+    return _json(value, dict, "not a JSON object")
+
+
+def _array(value: RawValue) -> str | _Unfit:
+    return _json(value, list, "not a JSON list")
+
+
 _PARSERS: dict[ColumnType, Callable[[RawValue], object]] = {
     "string": _text,
     "integer": _integer,
@@ -240,4 +290,9 @@ _PARSERS: dict[ColumnType, Callable[[RawValue], object]] = {
     "boolean": _boolean,
     "date": _date,
     "timestamp": _timestamp,
+    "time": _time,
+    "object": _object,
+    "array": _array,
+    "map": _object,
+    "vector": _array,
 }

@@ -2,21 +2,28 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from aigc_core.contracts.comparison import as_text, holds
-from aigc_core.contracts.model import ObjectContract, SqlRule
+from aigc_core.contracts.model import ROW_PLACE, ObjectContract, SqlRule
+from aigc_core.contracts.row_queries import careful
 from aigc_core.contracts.schema import arrow_schema
+from aigc_core.errors import ContractInvalid
 from aigc_core.records import Gate
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+MEMORY = "512MB"
+"""The most DuckDB holds for rules over a file; sorting and grouping beyond it go to a private folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +34,57 @@ class BrokenQuery:
     why: str
 
 
+class RowQueries:
+    """SQL rules on rows, on one connection that stays open: one table after the other is judged."""
+
+    def __init__(self, contract: ObjectContract, rules: Sequence[SqlRule]) -> None:
+        self._name, self._rules = contract.name, tuple(rules)
+        self._names = [column.name for column in contract.columns]
+        self._connection: DuckDBPyConnection | None = None
+
+    def failures(self, table: pa.Table) -> list[list[int]]:
+        """For each rule the rows that break it, in order.
+
+        A row on which a condition cannot be evaluated, such as text cast to a number, has not passed it.
+
+        Raises:
+            ContractInvalid: a condition that cannot be evaluated on any row of the table.
+        """
+        if not self._rules or not table.num_rows:
+            return [[] for _ in self._rules]
+        connection = self._open()
+        rows = table.select(self._names).append_column(ROW_PLACE, pa.array(range(table.num_rows), pa.int64()))
+        connection.register(self._name, rows)
+        try:
+            return [_places(connection, rule) for rule in self._rules]
+        finally:
+            connection.unregister(self._name)
+
+    def _open(self) -> "DuckDBPyConnection":
+        if self._connection is None:
+            self._connection = _sandbox()
+        return self._connection
+
+
+def _places(connection: "DuckDBPyConnection", rule: SqlRule) -> list[int]:
+    from duckdb import Error
+
+    why = ""
+    for query in (rule.by_row, careful(rule)):
+        try:
+            found = connection.execute(query).fetchnumpy()
+        except Error as error:
+            why = " ".join(str(error).split("\n\n")[0].split())
+        else:
+            return sorted(found[ROW_PLACE].tolist())
+    raise ContractInvalid(f"Rule {rule.rule_id} cannot be evaluated: {why}.", "A condition must fit its columns.")
+
+
 def first_broken_query(contract: ObjectContract) -> BrokenQuery | None:
     """The first SQL rule that fails on an empty table with the object's columns, if any."""
     from duckdb import Error
 
-    rules = [rule for rule in contract.set_rules if isinstance(rule, SqlRule)]
+    rules = sql_rules(contract)
     if not rules:
         return None
     with _only_table(contract.name, arrow_schema(contract.columns).empty_table()) as connection:
@@ -66,13 +119,18 @@ def row_gates(contract: ObjectContract, row: Mapping[str, float | int | None]) -
     A rule that mentions a measure which is missing, null or not finite has not passed, whatever its query
     makes of it: `SELECT count(*) ... WHERE share > 0.05` would find nothing wrong with a null.
     """
-    rules = [rule for rule in contract.set_rules if isinstance(rule, SqlRule)]
+    rules = sql_rules(contract)
     names = dict.fromkeys([*(column.name for column in contract.columns), *row])
     untaken = {name for name in names if not _finite(row.get(name))}
     with _only_table(contract.name, one_row(contract, row)) as connection:
         return tuple(
             _gate(rule, None if mentioned(rule.query, untaken) else _value(connection, rule.query)) for rule in rules
         )
+
+
+def sql_rules(contract: ObjectContract) -> list[SqlRule]:
+    """Every rule DuckDB evaluates, those on the set first."""
+    return [rule for rule in (*contract.set_rules, *contract.row_rules) if isinstance(rule, SqlRule)]
 
 
 def one_row(contract: ObjectContract, row: Mapping[str, float | int | None]) -> pa.Table:
@@ -101,14 +159,25 @@ def mentioned(query: str, names: Iterable[str]) -> list[str]:
 
 @contextmanager
 def _only_table(name: str, rows: pa.Table | ds.Dataset) -> Iterator["DuckDBPyConnection"]:
-    """A connection that sees this table and can reach no file, network or Python variable."""
+    """A connection that sees this table and can reach no file, network or Python variable.
+
+    What does not fit in `MEMORY` is put aside in a private folder, which is gone afterwards.
+    """
+    with TemporaryDirectory(prefix="aigc-rules-") as spill, _sandbox(spill) as connection:
+        connection.register(name, rows)
+        yield connection
+
+
+def _sandbox(spill: str = "") -> "DuckDBPyConnection":
     import duckdb
 
-    with duckdb.connect(":memory:", config={"python_enable_replacements": False}) as connection:
-        connection.register(name, rows)
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        yield connection
+    connection = duckdb.connect(":memory:", config={"python_enable_replacements": False})
+    connection.execute("SET threads = 1")
+    connection.execute("SET memory_limit = ?", [MEMORY])
+    connection.execute("SET temp_directory = ?", [spill])
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
 
 
 def _why_not_one_number(connection: "DuckDBPyConnection", query: str) -> str:
