@@ -2,8 +2,9 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import IO
 
 import pyarrow as pa
@@ -11,65 +12,102 @@ import pyarrow.parquet as pq
 
 from aigc_core.contracts.schema import RawRow
 from aigc_core.errors import SourceInvalid
-from aigc_core.storage.source_text import COMPRESSIONS, byte_chunks
+from aigc_core.storage.source_files import Place, byte_chunks, open_at_random
+from aigc_core.storage.source_header import distinct
+
+_DAMAGE = (OSError, pa.ArrowException, UnicodeDecodeError, OverflowError, ValueError)
 
 
-def read_parquet(path: str, *, batch_rows: int) -> Iterator[RawRow]:
+def read_parquet(place: Place, compression: str, source_file: str, *, batch_rows: int) -> Iterator[RawRow]:
     """Rows of a Parquet file, numbered from 1.
 
-    Dictionaries are resolved, nested values become JSON text, bytes become text: UTF-8 or else hexadecimal.
+    Dictionaries are resolved; nested values become JSON text, decimals their exact text, bytes UTF-8 text or else
+    hexadecimal, dates beyond Python's calendar text. Columns of the same name are told apart by number.
 
     Raises:
         SourceInvalid: not Parquet, or damaged, checksums included.
     """
     number = 0
-    with _opened(path) as source:
+    with _opened(place, compression) as source:
         try:
-            file = pq.ParquetFile(source, page_checksum_verification=True, coerce_int96_timestamp_unit="us")
-            _require_distinct(path, file.schema_arrow.names)
+            file = _parquet_file(source)
+            names, _ = distinct(file.schema_arrow.names)
             for batch in file.iter_batches(batch_rows):
                 columns = [_values(column) for column in batch.columns]
-                names = batch.schema.names
-                for cells in zip(*columns, strict=True):
+                for cells in zip(*columns, strict=True) if columns else [()] * batch.num_rows:
                     number += 1
-                    yield RawRow(number, dict(zip(names, cells, strict=True)))
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-            raise SourceInvalid(
-                f"{path} cannot be read as Parquet: {' '.join(str(error).split())} (after {number} rows).",
-                "A Parquet file must be whole, and its page checksums must hold.",
-                "Copy or export it again.",
-            ) from error
+                    yield RawRow(number, dict(zip(names, cells, strict=True)), "", "", None, source_file)
+        except _DAMAGE as error:
+            raise _damaged(place, error, number) from error
+
+
+def parquet_notes(place: Place, compression: str) -> tuple[str, ...]:
+    """What was assumed about a Parquet file's columns.
+
+    Raises:
+        SourceInvalid: not Parquet, or its footer is damaged.
+    """
+    with _opened(place, compression) as source:
+        try:
+            schema = _parquet_file(source).schema_arrow
+        except _DAMAGE as error:
+            raise _damaged(place, error, 0) from error
+    nested = [field.name for field in schema if pa.types.is_nested(field.type)]
+    return distinct(schema.names)[1] + ((f"nested columns are JSON text: {', '.join(nested)}",) if nested else ())
+
+
+def _parquet_file(source: "pa.NativeFile | IO[bytes]") -> pq.ParquetFile:
+    return pq.ParquetFile(source, page_checksum_verification=True, coerce_int96_timestamp_unit="us")
+
+
+def _damaged(place: Place, error: Exception, rows: int) -> SourceInvalid:
+    return SourceInvalid(
+        f"{place.name} cannot be read as Parquet: {' '.join(str(error).split())} (after {rows} rows).",
+        "A Parquet file must be whole, and its page checksums must hold.",
+        "Copy or export it again.",
+    )
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[str | IO[bytes]]:
-    """The file itself, or its decompressed bytes in a temporary file: Parquet is read from its end."""
-    if not path.lower().endswith(tuple(COMPRESSIONS)):
-        yield path
+def _opened(place: Place, compression: str) -> Iterator["pa.NativeFile | IO[bytes]"]:
+    """The file itself, or its unpacked bytes in a temporary file: Parquet is read from its end."""
+    if not compression:
+        with open_at_random(place) as source:
+            yield source
         return
     with tempfile.TemporaryFile() as unpacked:
-        for chunk in byte_chunks(path):
+        for chunk in byte_chunks(place, compression):
             unpacked.write(chunk)
         unpacked.seek(0)
         yield unpacked
 
 
-def _require_distinct(path: str, names: list[str]) -> None:
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
-    if twice:
-        raise SourceInvalid(f"{path} has two columns named {twice[0]!r}.", "Every column needs its own name.")
-
-
-def _values(column: pa.Array) -> list[object]:
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+def _values(column: pa.Array) -> Sequence[object]:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    if pa.types.is_timestamp(kind):
+        column = column.cast(pa.timestamp("us", kind.tz), safe=False)
+    elif pa.types.is_decimal(kind):
+        return [None if value is None else format(value, "f") for value in column.to_pylist()]
+    elif pa.types.is_duration(kind) or pa.types.is_time(kind) or pa.types.is_interval(kind):
+        return _as_text(column)
     try:
         values: list[object] = column.to_pylist()
-    except OverflowError:  # a date beyond Python's calendar
-        return list(column.cast(pa.string()).to_pylist())
-    if pa.types.is_nested(column.type) or any(isinstance(value, bytes) for value in values):
+    except (OverflowError, ValueError):  # a date beyond Python's calendar
+        return _as_text(column)
+    if pa.types.is_nested(kind) or any(isinstance(value, bytes) for value in values):
         return [_plain(value) for value in values]
     return values
+
+
+def _as_text(column: pa.Array) -> list[object]:
+    try:
+        texts: list[object] = column.cast(pa.string()).to_pylist()
+    except pa.ArrowException:
+        return [None if one is None else str(one) for one in column.to_pylist()]
+    return texts
 
 
 def _plain(value: object) -> object:
@@ -79,6 +117,8 @@ def _plain(value: object) -> object:
 
 
 def _leaf(value: object) -> str:
+    if isinstance(value, Decimal):
+        return format(value, "f")
     return _decoded(value) if isinstance(value, bytes) else str(value)
 
 

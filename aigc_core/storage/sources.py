@@ -1,96 +1,90 @@
-"""Catalogue and corpus files as raw rows: CSV, JSON and Parquet, streamed, nothing lost."""
+"""Catalogue and corpus files as raw rows: CSV, JSON, Parquet and plain text, streamed, nothing lost."""
 
-import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 
+from aigc_core.contracts.reading import Reading
 from aigc_core.contracts.schema import RawRow
 from aigc_core.errors import SourceInvalid
+from aigc_core.records import SourceFile
+from aigc_core.storage.source_csv import read_csv, read_text
+from aigc_core.storage.source_files import VALID, Place, file_sha256, source_files
 from aigc_core.storage.source_json import read_json, read_json_lines
 from aigc_core.storage.source_parquet import read_parquet
-from aigc_core.storage.source_text import COMPRESSIONS, read_csv
+from aigc_core.storage.source_survey import Plan, plan_reading
+
+__all__ = ["BATCH_ROWS", "file_sha256", "read_source", "source_columns", "source_files", "survey"]
 
 BATCH_ROWS = 10_000
-FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
-VALID = f"Sources are {', '.join(FORMATS)} files, each also with {', '.join(COMPRESSIONS)}."
+DETECTED = Reading()
 
 
-def read_source(path: str, *, columns: Collection[str] = ()) -> Iterator[list[RawRow]]:
+def read_source(path: str, *, reading: Reading = DETECTED, columns: Collection[str] = ()) -> Iterator[list[RawRow]]:
     """Raw rows in source order, in batches of at most 10,000.
 
-    Text formats give text or JSON values, Parquet the types of its columns; nested values are JSON text. A
-    line or record that cannot be taken apart is a row whose `error` says why.
+    Delimited files give text, JSON its values, Parquet the types of its columns; nested values are JSON text. A
+    record that cannot be taken apart is a row whose `error` says why and whose `raw` is its source text. Files of a
+    source may differ in columns and in their order.
 
     Args:
-        path: a local file; its suffixes name format and compression.
+        path: what `source_files` takes: a file, a glob, a folder or a URI; suffixes name format and compression.
+        reading: what of encoding, dialect and header is declared; the rest is detected, as `survey` tells.
         columns: columns that must be there: in the header, or in some row of the first batch.
 
     Raises:
-        SourceInvalid: at once for a missing file, a folder, an empty file or an unknown format; while reading
-            for text that is not UTF-8, damage, a missing column, or no row at all.
+        SourceInvalid: at once when nothing is there, it is empty or of unknown format; while reading for damage, a
+            missing column, a header that does not fit, or no row at all.
     """
-    kind = _kind(path)
-    return _batches(path, kind, columns)
+    return _batches(path, source_files(path), reading, columns)
 
 
-def source_columns(path: str) -> tuple[str, ...]:
+def survey(path: str, *, reading: Reading = DETECTED) -> tuple[SourceFile, ...]:
+    """How each file of a source is read: declared or detected from a sample of it, and what was assumed.
+
+    Raises:
+        SourceInvalid: as `read_source`, as far as samples show it.
+    """
+    return tuple(_planned(place, reading).said for place in source_files(path))
+
+
+def source_columns(path: str, *, reading: Reading = DETECTED) -> tuple[str, ...]:
     """The columns of the first batch of rows, in order of appearance.
 
     Raises:
         SourceInvalid: as `read_source`.
     """
-    return _columns(next(read_source(path)))
+    return _columns(next(read_source(path, reading=reading)))
 
 
-def file_sha256(path: str) -> str:
-    """SHA-256 of the file's bytes as they lie on disk, as 64 lowercase hex digits.
-
-    Raises:
-        SourceInvalid: a missing or unreadable file.
-    """
-    _kind(path)
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _planned(place: Place, reading: Reading) -> Plan:
+    if place.size:
+        return plan_reading(place, reading)
+    return Plan(place=place, said=SourceFile(path=place.name, bytes=0, format="", notes=("empty: it has no rows",)))
 
 
-def _kind(path: str) -> str:
-    place = Path(path)
-    if place.is_dir():
-        raise SourceInvalid(f"{path} is a folder.", VALID, "Name one file in it.")
-    if not place.is_file():
-        raise SourceInvalid(f"There is no file {path} (looked for {place.absolute()}).", VALID)
-    suffixes = [suffix.lower() for suffix in place.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        suffixes.pop()
-    if not suffixes or suffixes[-1] not in FORMATS:
-        raise SourceInvalid(f"{path} is of no known format.", VALID, "Convert it, or correct its suffix.")
-    try:
-        with place.open("rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise SourceInvalid(f"{path} cannot be read: {error.strerror}.", VALID) from error
-    if empty:
-        raise SourceInvalid(f"{path} is empty.", VALID)
-    return suffixes[-1]
+def _rows(places: Sequence[Place], reading: Reading) -> Iterator[RawRow]:
+    for place in places:
+        plan = _planned(place, reading)
+        yield from _rows_of(plan, place.relative if len(places) > 1 else "")
 
 
-def _rows(path: str, kind: str) -> Iterator[RawRow]:
-    match kind:
-        case ".csv":
-            return read_csv(path)
-        case ".tsv":
-            return read_csv(path, delimiter="\t")
-        case ".json":
-            return read_json(path)
-        case ".parquet":
-            return read_parquet(path, batch_rows=BATCH_ROWS)
-        case _:
-            return read_json_lines(path)
+def _rows_of(plan: Plan, name: str) -> Iterator[RawRow]:
+    match plan:
+        case Plan(said=SourceFile(format="")):
+            return iter(())
+        case Plan(text=None):
+            return read_parquet(plan.place, plan.said.compression, name, batch_rows=BATCH_ROWS)
+        case Plan(text=text, layout=layout) if text and layout:
+            return read_csv(text, layout, name)
+        case Plan(text=text, shape=shape) if text and shape:
+            return read_json_lines(text, name) if shape.kind == "lines" else read_json(text, shape, name)
+        case Plan(text=text):
+            assert text is not None  # noqa: S101 -- the case of no text stands above
+            return read_text(text, name)
 
 
-def _batches(path: str, kind: str, columns: Collection[str]) -> Iterator[list[RawRow]]:
-    rows = _rows(path, kind)
+def _batches(path: str, places: Sequence[Place], reading: Reading, columns: Collection[str]) -> Iterator[list[RawRow]]:
+    rows = _rows(places, reading)
     batch = list(islice(rows, BATCH_ROWS))
     _require_readable(path, batch)
     _require_columns(path, batch, columns)
@@ -107,6 +101,7 @@ def _require_readable(path: str, batch: list[RawRow]) -> None:
         raise SourceInvalid(
             f"None of the first {len(batch)} rows of {path} can be read; row {first.number}: {first.error}.",
             VALID,
+            "If it is delimited text or in another encoding, say how to read it in the recipe, under `reading`.",
         )
 
 

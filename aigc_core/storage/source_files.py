@@ -1,0 +1,303 @@
+"""The files of a source: one file, a glob, a folder or an object-store URI; opened, unpacked, fingerprinted."""
+
+import fnmatch
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from aigc_core.errors import SourceInvalid
+
+CHUNK = 1 << 20
+"""Bytes read at a time; beside it nothing of a file is held."""
+REMOTE_BUFFER = 8 << 20
+"""Bytes fetched from an object store at a time: fewer, larger requests."""
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".psv": "csv",
+    ".txt": "text",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+MAGIC = ((b"\x1f\x8b", "gzip"), (b"BZh", "bz2"), (b"\x28\xb5\x2f\xfd", "zstd"))
+VALID = (
+    f"Sources are {', '.join(FORMATS)} files, each also with {', '.join(COMPRESSIONS)}: one file, a glob, a folder, "
+    "or a URI such as s3://bucket/folder."
+)
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_WILD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One file of a source: where it lies and how it is reached."""
+
+    name: str
+    """As a person is shown it: a local path, or a URI without settings and secrets."""
+    relative: str
+    """Its name within the source; its own name when the source is one file."""
+    path: str
+    """Within its file system."""
+    filesystem: fs.FileSystem
+    size: int
+    """Bytes as they lie there."""
+    passed_over: tuple[str, ...] = ()
+    """Files of the same folder that are of no known format; on the first place only."""
+
+
+def source_files(path: str) -> tuple[Place, ...]:
+    """The files that a source names, sorted by name.
+
+    Args:
+        path: a file, a glob (`data/*.csv`, `**` for any depth), a folder (its files of known formats at any depth,
+            names that begin with a dot or an underscore left out), or a URI of any of these: `s3://`, `gs://`,
+            `file://` through Arrow, other schemes through fsspec. Arrow takes settings from the URI's query, for
+            example `?endpoint_override=http://127.0.0.1:9000&region=eu-west-1`, and from the usual AWS variables.
+
+    Raises:
+        SourceInvalid: nothing is there, it cannot be listed, or no file is of a known format.
+    """
+    try:
+        found = _remote(path) if _URI.match(path) else _local(path)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise SourceInvalid(f"{_public(path)} cannot be listed: {said}.", VALID) from error
+    if len(found) == 1 and found[0].path.endswith(found[0].relative) and not _is_several(path, found[0]):
+        _require_known(found[0])
+        return tuple(found)
+    known = sorted((place for place in found if _known(place.relative)), key=lambda place: place.relative)
+    if not known:
+        raise SourceInvalid(f"{_public(path)} has no file of a known format.", VALID)
+    others = tuple(sorted(place.relative for place in found if not _known(place.relative)))
+    first = known[0]
+    known[0] = Place(
+        name=first.name,
+        relative=first.relative,
+        path=first.path,
+        filesystem=first.filesystem,
+        size=first.size,
+        passed_over=others,
+    )
+    return tuple(known)
+
+
+def file_sha256(path: str) -> str:
+    """SHA-256 as 64 lowercase hex digits: of the bytes of one file; of sorted names and hashes of several.
+
+    Raises:
+        SourceInvalid: nothing is there, or it cannot be read.
+    """
+    places = source_files(path)
+    if len(places) == 1:
+        return _sha256(places[0])
+    whole = hashlib.sha256()
+    for place in places:
+        whole.update(f"{place.relative}\0{_sha256(place)}\n".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()
+
+
+def suffixes_of(name: str) -> tuple[str, str]:
+    """The format and the compression that a name promises; each empty when it promises none."""
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    compression = COMPRESSIONS.get(suffixes[-1], "") if suffixes else ""
+    if compression:
+        suffixes.pop()
+    return (suffixes[-1] if suffixes and suffixes[-1] in FORMATS else ""), compression
+
+
+def byte_chunks(place: Place, compression: str = "") -> Iterator[bytes]:
+    """The file's bytes, unpacked, in pieces of at most 1 MiB.
+
+    Raises:
+        SourceInvalid: it cannot be read or does not unpack.
+    """
+    buffer = None if isinstance(place.filesystem, fs.LocalFileSystem) else REMOTE_BUFFER
+    try:
+        with place.filesystem.open_input_stream(
+            place.path, compression=compression or None, buffer_size=buffer
+        ) as stream:
+            while chunk := stream.read(CHUNK):
+                yield chunk
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(place, error) from error
+
+
+def open_at_random(place: Place) -> pa.NativeFile:
+    """The file opened for reading at any place.
+
+    Raises:
+        SourceInvalid: it cannot be opened.
+    """
+    try:
+        return place.filesystem.open_input_file(place.path)
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(place, error) from error
+
+
+def unreadable(place: Place, error: Exception) -> SourceInvalid:
+    """The error of a file that cannot be read or unpacked."""
+    return SourceInvalid(
+        f"{place.name} cannot be read: {' '.join(str(error).split())}.",
+        "A file must be there, readable and, when it is compressed, whole.",
+        "Copy or export it again.",
+    )
+
+
+def _sha256(place: Place) -> str:
+    digest = hashlib.sha256()
+    for chunk in byte_chunks(place):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _known(name: str) -> bool:
+    return bool(suffixes_of(name)[0])
+
+
+def _require_known(place: Place) -> None:
+    name = Path(place.relative)
+    bare = not [suffix for suffix in name.suffixes if suffix.lower() not in COMPRESSIONS]
+    if not (_known(place.relative) or bare):
+        raise SourceInvalid(f"{place.name} is of no known format.", VALID, "Convert it, or correct its suffix.")
+    if not place.size:
+        raise SourceInvalid(f"{place.name} is empty.", VALID)
+
+
+def _is_several(path: str, only: Place) -> bool:
+    """Whether the path named a folder or glob that happens to hold one file."""
+    return not only.name.endswith(_public(path).rsplit("/", 1)[-1])
+
+
+def _local(path: str) -> list[Place]:
+    here = Path(path)
+    local = fs.LocalFileSystem()
+    if here.is_dir():
+        return [_local_place(file, here, local) for file in _visible(here)]
+    if here.is_file():
+        return [_local_place(here, here.parent, local)]
+    if _WILD.search(path):
+        files = _globbed(path)
+        root = _glob_root(path)
+        if files:
+            return [_local_place(file, Path(root), local) for file in files]
+        raise SourceInvalid(f"No file fits {path} (looked in {Path(root).absolute()}).", VALID)
+    raise SourceInvalid(f"There is no file {path} (looked for {here.absolute()}).", VALID)
+
+
+def _globbed(pattern: str) -> list[Path]:
+    root = _glob_root(pattern)
+    rest = pattern[len(root) :].lstrip("/") if root != "." else pattern
+    return [file for file in Path(root).glob(rest) if file.is_file()]
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    for file in folder.rglob("*"):
+        parts = file.relative_to(folder).parts
+        if not any(part.startswith((".", "_")) for part in parts) and file.is_file():
+            yield file
+
+
+def _local_place(file: Path, root: Path, filesystem: fs.FileSystem) -> Place:
+    return Place(
+        name=str(file),
+        relative=file.relative_to(root).as_posix(),
+        path=str(file),
+        filesystem=filesystem,
+        size=file.stat().st_size,
+    )
+
+
+def _glob_root(pattern: str) -> str:
+    """The part of a glob before its first component with a wildcard."""
+    parts = pattern.split("/")
+    plain = next(place for place, part in enumerate(parts) if _WILD.search(part))
+    return "/".join(parts[:plain]) or ("/" if pattern.startswith("/") else ".")
+
+
+def _public(path: str) -> str:
+    """A URI without its settings and without user and password; a local path as it is."""
+    if not _URI.match(path):
+        return path
+    parts = urlsplit(path)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _remote(uri: str) -> list[Place]:
+    parts = urlsplit(uri)
+    wild = bool(re.search(r"[*\[]", parts.path))
+    plain = _glob_root(parts.path) if wild else parts.path
+    anchored = uri.replace(parts.path, plain, 1) if parts.path else uri
+    filesystem, path = _filesystem(anchored)
+    scheme = f"{parts.scheme}://"
+    path = path.rstrip("/")
+    listed = [info for info in _listed(filesystem, path, _public(uri)) if info.type == fs.FileType.File]
+    if wild:
+        wanted = path + parts.path[len(plain.rstrip("/")) :]
+        listed = [info for info in listed if _fits(info.path, wanted)]
+    if not listed:
+        raise SourceInvalid(f"There is no file {_public(uri)}.", VALID)
+    return [_remote_place(info, path, scheme, filesystem) for info in listed]
+
+
+def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
+    scheme = urlsplit(uri).scheme
+    if scheme in ("s3", "gs", "gcs", "file", "hdfs", "viewfs", "abfs", "abfss"):
+        found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(uri)
+        return found
+    import fsspec  # type: ignore[import-untyped, unused-ignore]
+
+    try:
+        handler, path = fsspec.core.url_to_fs(uri)
+    except ImportError as error:
+        raise SourceInvalid(f"{_public(uri)}: {error}.", VALID, "Install the package named there.") from error
+    return fs.PyFileSystem(fs.FSSpecHandler(handler)), path
+
+
+def _listed(filesystem: fs.FileSystem, path: str, shown: str) -> Sequence[fs.FileInfo]:
+    info = filesystem.get_file_info(path)
+    if info.type == fs.FileType.File:
+        return [info]
+    if info.type != fs.FileType.Directory:
+        raise SourceInvalid(f"There is no file {shown}.", VALID)
+    under = filesystem.get_file_info(fs.FileSelector(path, recursive=True))
+    start = len(path) + 1
+    return [
+        info for info in under if not any(part.startswith((".", "_")) for part in info.path[start:].split("/") if part)
+    ]
+
+
+def _fits(path: str, pattern: str) -> bool:
+    """Whether a path fits a glob, component by component; `**` stands for any number of folders."""
+    return _parts_fit(path.strip("/").split("/"), pattern.strip("/").split("/"))
+
+
+def _parts_fit(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    reached = {0}
+    for want in wanted:
+        if want == "**":
+            reached = set(range(min(reached), len(parts) + 1)) if reached else reached
+        else:
+            reached = {at + 1 for at in reached if at < len(parts) and fnmatch.fnmatchcase(parts[at], want)}
+    return len(parts) in reached
+
+
+def _remote_place(info: fs.FileInfo, root: str, scheme: str, filesystem: fs.FileSystem) -> Place:
+    inside = info.path[len(root) :].lstrip("/") if info.path != root else info.path.rsplit("/", 1)[-1]
+    return Place(
+        name=f"{scheme}{info.path}",
+        relative=inside,
+        path=info.path,
+        filesystem=filesystem,
+        size=info.size or 0,
+    )
