@@ -64,6 +64,10 @@ class Split(NamedTuple):
     unlabelled: pa.Table
     """Rows that hold but for a missing value of the column set aside: typed, that column null, and a last column
     `number` with where each stands in the source."""
+    rows: tuple[RawRow, ...]
+    """The accepted rows as they came to the door."""
+    unlabelled_rows: tuple[RawRow, ...]
+    """Likewise those set aside."""
 
 
 class RowVerdict(NamedTuple):
@@ -214,8 +218,16 @@ class Door:
         self._unlabelled += len(aside)
         self._reasons.update(one.reason for one in refused)
         numbers = tuple(rows[row].number for row in keep)
-        aside_rows = self._aside(rows, table, sorted(aside))
-        return Split(chosen.cast(self._schema), numbers, refused, len(repeats), aside_rows)
+        aside = sorted(aside)
+        return Split(
+            accepted=chosen.cast(self._schema),
+            numbers=numbers,
+            refused=refused,
+            repeated=len(repeats),
+            unlabelled=self._aside(rows, table, aside),
+            rows=tuple(rows[row] for row in keep),
+            unlabelled_rows=tuple(rows[row] for row in aside),
+        )
 
     def _complaints(
         self, rows: Sequence[RawRow], table: pa.Table, unfit: Sequence[CellFailure]

@@ -1,13 +1,13 @@
 """Taking a source in: every row ends accepted in a file, or refused with its reason in quarantine."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
-from aigc_core.contracts.check import REFUSED_SCHEMA, Door, refused_table
+from aigc_core.contracts.check import REFUSED_SCHEMA, Arrival, Door, refused_table
 from aigc_core.contracts.cleaning import Cleaner, Step
 from aigc_core.contracts.model import ObjectContract
 from aigc_core.contracts.reading import Reading
@@ -86,19 +86,14 @@ def take_in(source: str, entrance: Entrance, scratch: Path) -> TakenIn:
     ):
         for split in door.split(flow.rows()):
             kept.write(_with_carried(split.accepted, split.rows, schema))
-            apart.write(_with_carried(split.unlabelled, split.unlabelled_rows, free))
+            apart.write(_with_carried(split.unlabelled.drop_columns(NUMBER), split.unlabelled_rows, free))
             held.write(refused_table(split.refused))
             report_progress(Progress(stage=f"ingest {entrance.name}", done=flow.read, total=None))
-    record = replace(
-        door.record(name=entrance.name, source=source),
-        read=flow.read,
-        folded=flow.folded,
-        cleaned=flow.cleaned,
-        files=survey(source, reading=entrance.reading),
-    ).require_conserved()
-    flow.require_conserved(record)
     gates = door.finish(str(accepted))
-    record = replace(record, rules=door.results())
+    files = survey(source, reading=entrance.reading)
+    arrival = Arrival(read=flow.read, folded=flow.folded, cleaned=flow.cleaned, files=files)
+    record = door.record(name=entrance.name, source=source, arrival=arrival).require_conserved()
+    flow.require_conserved(record)
     return TakenIn(door=record, accepted=accepted, unlabelled=unlabelled, refused=refused, gates=gates)
 
 
