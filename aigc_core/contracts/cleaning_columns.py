@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from aigc_core.contracts.cleaning_steps import Compose, DoorName, Fold, OnColumns, Pairs, Step, Triples
+from aigc_core.contracts.cleaning_steps import Compose, DoorName, Fold, Key, OnColumns, Pairs, Step, Triples
 from aigc_core.errors import SourceInvalid
 
 
@@ -30,6 +30,8 @@ def touched(step: Step) -> Touched:
             return Touched(frozenset({what.by, *what.collect.values(), *what.same}), made)
         case Compose():
             return Touched(frozenset(what.named), frozenset({what.into}))
+        case Key():
+            return Touched(frozenset(what.columns), frozenset({what.into}))
         case Pairs():
             return Touched(frozenset({what.column}), frozenset(what.columns) | ({what.into} if what.into else set()))
         case Triples():
@@ -99,6 +101,8 @@ def _origins(step: Step, column: str) -> Sequence[str]:
             return (what.collect[column],) if column in what.collect else ()
         case Compose():
             return what.named
+        case Key():
+            return ()
         case dict() if step.name == "rename":
             return [old for old, new in what.items() if new == column]
         case dict():

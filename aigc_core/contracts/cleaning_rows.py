@@ -1,14 +1,17 @@
 """The cleaning steps that work on whole rows: columns renamed, made, filled and taken apart."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from aigc_core.contracts.cleaning_batch import Batch, Stage
 from aigc_core.contracts.cleaning_pairs import Pair, filled, pairs_in, pairs_json, triples_in
-from aigc_core.contracts.cleaning_steps import Compose, Constant, Pairs, Split, Step, Triples
+from aigc_core.contracts.cleaning_steps import Compose, Constant, Key, Pairs, Split, Step, Triples
 from aigc_core.contracts.schema import RawValue
 
+_KEY_BYTES = 10
+"""Two of 50 million rows share a key with a probability of one in a billion."""
 Note = Callable[[int], None]
 """Counts rows changed."""
 
@@ -23,6 +26,8 @@ def row_stage(step: Step, label: str, counts: Counter[str]) -> Stage:
     match what:
         case Compose():
             return partial(_compose, step=what, note=note)
+        case Key():
+            return partial(_key, step=what, note=note)
         case Split():
             return partial(_split, step=what, note=note)
         case Pairs():
@@ -71,6 +76,14 @@ def _compose(batch: Batch, *, step: Compose, note: Note) -> None:
             batch.own(row)[step.into] = text
             changed += 1
     note(changed)
+
+
+def _key(batch: Batch, *, step: Key, note: Note) -> None:
+    for row, values in enumerate(batch.values):
+        parts = [plain(value) if is_filled(value := values.get(name)) else "" for name in step.columns]
+        digest = hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES)
+        batch.own(row)[step.into] = digest.hexdigest() if any(parts) else None
+    note(len(batch.values))
 
 
 def _split(batch: Batch, *, step: Split, note: Note) -> None:

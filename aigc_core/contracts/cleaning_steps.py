@@ -101,6 +101,14 @@ class Compose(Strict):
         return tuple(dict.fromkeys(found[1] for found in FIELD.finditer(self.pattern) if found[1]))
 
 
+class Key(Strict):
+    """A key for rows that have none: the same values give the same key in every run and file."""
+
+    into: Name
+    columns: tuple[Name, ...] = Field(alias="from", min_length=1)
+    """What makes a row the row it is; a row in which all are empty gets no key."""
+
+
 class Split(_OnText):
     """A column taken apart at the text `on`; it stays as it is."""
 
@@ -228,6 +236,7 @@ class Step(Strict):
     rename: dict[Name, Name] | None = Field(None, min_length=1)
     """Column -> its new name."""
     compose: Compose | None = None
+    key: Key | None = None
     split: Split | None = None
     constants: dict[Name, Constant] | None = Field(None, min_length=1)
     """Column -> its value in every row."""
@@ -279,7 +288,7 @@ def _about(what: object) -> list[str]:
     match what:
         case Fold():
             return [what.by]
-        case Compose():
+        case Compose() | Key():
             return [what.into]
         case Split() | Pairs() | Triples():
             return [what.column]
