@@ -1,6 +1,5 @@
 """Q-C1 to Q-C12: words of advertising law, per market, judged with the words around them."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -200,7 +199,7 @@ def _findings(row: int, text: str, claims: Sequence[Claim], *, proved: bool) -> 
         yield Finding(
             row=row,
             severity=LEVELS[rule.level],
-            reason=f"{rule.check_id} {rule.title} ({rule.market})",
+            reason=f"{rule.check_id} {rule.level}: {rule.title} ({rule.market})",
             spans=tuple(spans[:20]),
             evidence=", ".join(list(said)[:5]),
         )
@@ -208,4 +207,9 @@ def _findings(row: int, text: str, claims: Sequence[Claim], *, proved: bool) -> 
 
 def flagged(finding: Finding) -> str:
     """The check id a finding of `Claims` stands for, e.g. `Q-C1`."""
-    return re.split(r"\s", finding.reason, maxsplit=1)[0]
+    return finding.reason.partition(" ")[0]
+
+
+def is_ban(finding: Finding) -> bool:
+    """Whether a finding of `Claims` is of words that no document makes lawful."""
+    return finding.reason.partition(" ")[2].startswith("ban")

@@ -1,4 +1,4 @@
-"""Gopher quality rules for long texts of a corpus: prose, not lists of symbols. Product copy of 30 words is left alone."""
+"""Gopher quality rules for long texts of a corpus: prose, not lists of symbols. Copy of 30 words is left alone."""
 
 import re
 from collections.abc import Sequence
@@ -44,7 +44,8 @@ class DocumentQuality(ParameterCheck[DocumentParameters]):
 
     English and other spaced languages: at most 100,000 words, mean length 3 to 10, at most one symbol in ten words,
     letters in four of five words, bullets on at most nine of ten lines, ellipses at the end of at most three; in
-    English two stop words. Chinese: the same but for word lengths, and Han characters are six in ten signs.
+    English two different stop words. Chinese: the same but for word lengths, two stop characters, and six in ten signs
+    are Han characters or letters.
     """
 
     check_id = "Q-G"
@@ -59,9 +60,9 @@ class DocumentQuality(ParameterCheck[DocumentParameters]):
         for row in pc.indices_nonzero(long_enough).to_pylist():
             words = words_of(texts[row], locales[row])
             if is_document(words, locales[row], self.parameters.words):
-                reason = fault(texts[row], words, locales[row])
-                if reason:
-                    found.append(Finding(row=row, severity="quarantine", reason=reason))
+                broken = fault(texts[row], words, locales[row])
+                if broken:
+                    found.append(Finding(row=row, severity="quarantine", reason="is no prose", evidence=broken))
         return CheckResult(findings=found)
 
 
@@ -101,4 +102,4 @@ def _chinese_fault(text: str) -> str:
     prose = len(HAN_SIGN.findall(text)) + sum(character.isascii() and character.isalpha() for character in text)
     if prose < PROSE_HAN * signs:
         return "too few words with letters"
-    return "" if len(STOP_HAN.intersection(text)) >= LEAST_STOP_WORDS else "no running text"
+    return "" if sum(character in STOP_HAN for character in text) >= LEAST_STOP_WORDS else "no running text"

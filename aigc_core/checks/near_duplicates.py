@@ -91,7 +91,8 @@ def _sets(texts: Sequence[str]) -> Codes:
     codes, offsets = trigrams(texts)
     owners = np.repeat(np.arange(len(texts), dtype=np.uint64), np.diff(offsets))
     members = np.sort((owners << np.uint64(44)) | (_mixed(codes) >> np.uint64(20)))
-    return members[np.diff(members, prepend=members[:1] ^ np.uint64(1)) != 0]
+    fresh: Codes = members[np.diff(members, prepend=members[:1] ^ np.uint64(1)) != 0]
+    return fresh
 
 
 def _mixed(values: Codes) -> Codes:
