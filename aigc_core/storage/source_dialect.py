@@ -13,6 +13,7 @@ SPACED = ", "
 RARE_DELIMITERS = ("^", "~", ":", " ")
 """Stand in ordinary text too: taken only when nearly every record agrees, or cells are quoted around them."""
 QUOTES = ('"', "'")
+PERFECT = 1.5
 SAMPLE_CHARACTERS = 256 << 10
 SAMPLE_LINES = 1000
 FEW, MOST, NEARLY_ALL = 0.3, 0.6, 0.9
@@ -66,6 +67,8 @@ def find_dialect(lines: Sequence[str], reading: Reading, *, cut: bool, start: in
             fit = _fit(lines, dialect, cut=cut, start=start)
             if _acceptable(fit, lines, reading) and (best is None or fit.score > best.score + 1e-9):
                 best = fit
+            if best and best.score >= PERFECT:
+                return _spaced(best, lines, reading, cut=cut)
     if best is None:
         single = Dialect(reading.delimiter or ONE_COLUMN, '"' if reading.quote is None else reading.quote)
         return _fit(lines, single, cut=cut, start=start)
@@ -93,23 +96,20 @@ def _candidates(text: str, reading: Reading) -> list[str]:
 def _quotings(text: str, delimiter: str, reading: Reading) -> Iterator[Dialect]:
     """Dialects worth trying, the usual one first: among equals the first is kept."""
     quotes = QUOTES if reading.quote is None else (reading.quote,)
+    if reading.quote is None and _is_wrapped(text, delimiter):
+        quotes = QUOTES[::-1]
     for quote in quotes:
-        if quote and quote not in text and quote != quotes[0]:
-            continue
         if reading.escape:
             yield Dialect(delimiter, quote, "escaped", reading.escape)
             continue
         if quote == "'" and reading.quote is None and not re.search(f"(?:^|{re.escape(delimiter)})'", text, re.M):
             continue
-        wrapped = quote == "'" and _is_wrapped(text, delimiter)
         yield Dialect(delimiter, quote)
         if quote and reading.escape is None and quote in text:
             if f"\\{quote}" in text:
                 yield Dialect(delimiter, quote, "escaped", "\\")
             if not re.search(_doubled(delimiter, quote), text):
                 yield Dialect(delimiter, quote, "bare")
-        if wrapped:
-            return
 
 
 def _doubled(delimiter: str, quote: str) -> str:

@@ -19,7 +19,7 @@ _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "true or f
 _PARTS = re.compile(r'"(?:[^"\\\n]|\\.)*"?|[\[\]{},]')
 _CLOSED_BY = {"[": "]", "{": "}"}
 _KEY = re.compile(r'[ \t\r\n]*("(?:[^"\\\n]|\\.)*")[ \t\r\n]*:[ \t\r\n]*')
-_OF_OBJECTS = re.compile(r"\[[ \t\r\n]*[{\]]")
+_OF_OBJECTS = re.compile(r"\[[ \t\r\n]*\{")
 _LOOKED_AT = 1 << 22
 _EDGE = 16
 """An error this close to the end of what was read may only mean that more is to come."""
@@ -170,11 +170,11 @@ def _row(decoder: json.JSONDecoder, number: int, text: str, source_file: str) ->
         return RawRow(number, {}, _why(error), text, None, source_file)
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, start: int = 0) -> str:
     if isinstance(error, _RepeatedName):
         return f"names the field {str(error)!r} twice"
     if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: {error.msg} at character {error.pos + 1}"
+        return f"not JSON: {error.msg.removesuffix(' at')} at character {error.pos - start + 1}"
     return "not JSON that can be read: nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
@@ -296,7 +296,7 @@ class _Window:
                 value, end = self._decoder.raw_decode(text, start)
                 row = _as_row(self._number, value, text[start:end], self._file)
             except (ValueError, RecursionError) as error:
-                end, why = 0, _why(error)
+                end, why = 0, _why(error, start)
                 if _is_certain(error, len(text)):
                     return self._refused(why)
             # A number may go on in the next piece, so an element must be followed by something.

@@ -106,8 +106,19 @@ def _as_text(column: pa.Array) -> list[object]:
     try:
         texts: list[object] = column.cast(pa.string()).to_pylist()
     except pa.ArrowException:
-        return [None if one is None else str(one) for one in column.to_pylist()]
+        return [_plain(value) for value in column.cast(_without_times(column.type)).to_pylist()]
     return texts
+
+
+def _without_times(kind: pa.DataType) -> pa.DataType:
+    """The nested type with text in place of dates and moments, which may lie beyond Python's calendar."""
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_without_times(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_without_times(kind.key_type), _without_times(kind.item_type))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(_without_times(kind.value_type)))
+    return pa.string() if pa.types.is_temporal(kind) else kind
 
 
 def _plain(value: object) -> object:

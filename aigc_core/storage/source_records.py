@@ -1,6 +1,7 @@
 """Records of a delimited file under one dialect; a record that is broken never takes its neighbours with it."""
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -45,6 +46,8 @@ class Records:
         self._taken: list[str] = []
         self._back: deque[str] = deque()
         self._faulty = False
+        quote, alone = re.escape(dialect.quote), f"(?!{re.escape(dialect.quote)})" if dialect.style == "doubled" else ""
+        self._opening = re.compile(f"(?:^|{re.escape(dialect.delimiter)}){quote}{alone}")
 
     @property
     def raw(self) -> str:
@@ -181,7 +184,7 @@ class Records:
         pieces, size, continued = list[str](), 0, False
         while True:
             close = self._closing(line, place)
-            if continued and self._opens_first(line, close):
+            if continued and self._opens(line, close):
                 return None
             if close >= 0:
                 pieces.append(line[place:close])
@@ -212,11 +215,10 @@ class Records:
             place = after
         return -1
 
-    def _opens_first(self, line: str, close: int) -> bool:
-        """Whether the first quote of a line opens a cell: the cell before should have been closed long ago."""
-        quote, delimiter = self._dialect.quote, self._dialect.delimiter
-        first = line.find(quote)
-        return first >= 0 and first != close and line.endswith(delimiter, 0, first)
+    def _opens(self, line: str, close: int) -> bool:
+        """Whether a quote opens a cell before the closing one: the cell before should have been closed long ago."""
+        end = len(line) if close < 0 else close
+        return self._opening.search(line, 0, end) is not None
 
     def _unescaped(self, cell: str) -> str:
         quote, escape = self._dialect.quote, self._dialect.escape
