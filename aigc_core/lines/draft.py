@@ -78,6 +78,7 @@ def draft_line(profile: Profile, name: str, folder: Path, *, wishes: Wishes = Wi
         LakeUnusable: the folder cannot be written.
     """
     require_new(name, folder)
+    wishes = wishes or Wishes()
     roles = roles_of(profile, key=wishes.key, text=wishes.text)
     sizes = sizes_of(profile, roles)
     decisions = decisions_of(profile, roles, sizes, licence=wishes.licence)

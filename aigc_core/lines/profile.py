@@ -4,17 +4,37 @@ import tempfile
 import time
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from aigc_core.contracts.profile import ColumnProfile, LineProfile, Profile, Structure
 from aigc_core.contracts.reading import Reading
+from aigc_core.errors import UserError
 from aigc_core.lines.spill import Spilled, asked, spill
 from aigc_core.lines.statistics import column_profile
 from aigc_core.lines.structure import structure_of
 from aigc_core.storage.sources import read_source, survey
 
-__all__ = ["ColumnProfile", "LineProfile", "Profile", "Structure", "profile_source"]
+__all__ = ["ColumnProfile", "LineProfile", "Profile", "Structure", "declared", "profile_source"]
+DETECTED = Reading()
 
 
-def profile_source(path: str, *, reading: Reading = Reading()) -> Profile:  # noqa: B008 -- frozen
+def declared(*, encoding: str | None = None, delimiter: str | None = None) -> Reading:
+    """What a person says of the files of a source, checked.
+
+    Raises:
+        UserError: a delimiter of more than two characters.
+    """
+    named = {"encoding": encoding, "delimiter": {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)}
+    try:
+        return Reading.model_validate({name: value for name, value in named.items() if value})
+    except ValidationError as error:
+        raise UserError(
+            f"{delimiter!r} cannot be a delimiter: {error.errors()[0]['msg']}.",
+            "A delimiter is one or two characters, or `tab`.",
+        ) from error
+
+
+def profile_source(path: str, *, reading: Reading = DETECTED) -> Profile:
     """Read a source and say what its columns hold and how its rows belong together.
 
     The rows pass through a folder on disk, as large as the source uncompressed.

@@ -1,4 +1,4 @@
-"""What a source or a line holds as one self-contained HTML page that opens offline, loads nothing and runs no script."""
+"""What a source or a line holds, as one self-contained HTML page that opens offline and runs no script."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

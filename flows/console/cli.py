@@ -6,6 +6,7 @@ import tempfile
 import traceback
 from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,11 +23,26 @@ app = typer.Typer(
     epilog="Exit codes: 0 published or nothing to do, 2 bad input or configuration, 4 blocked by the audit, "
     "1 anything unexpected.",
 )
+line_app = typer.Typer(help="Make content lines.", no_args_is_help=True)
+contract_app = typer.Typer(help="Look at data contracts.", no_args_is_help=True)
+app.add_typer(line_app, name="line")
+app.add_typer(contract_app, name="contract")
 WIDE = 160
 out = Console(width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True)
 Lake = Annotated[str | None, typer.Option(help="Folder for everything made. [default: AIGC_LAKE, else ./lake]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+LineName = Annotated[str, typer.Argument(help="Content line, see `aigc lines`.")]
+Source = Annotated[
+    str | None,
+    typer.Option(help="Catalogue: CSV, JSON or Parquet; a file, folder, glob or address. [default: the line's]"),
+]
+Corpus = Annotated[str | None, typer.Option(help="Training pairs, likewise. [default: the line's]")]
+ConfirmDrop = Annotated[
+    bool, typer.Option("--confirm-drop", help="Go on though more than a tenth of the items are gone.")
+]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of the source, e.g. gb18030. [default: detected]")]
+Delimiter = Annotated[str | None, typer.Option(help="Between cells, or `tab`. [default: detected]")]
 
 
 class EngineName(StrEnum):
@@ -62,10 +78,10 @@ def lines(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def nightly(
-    line: Annotated[str, typer.Argument(help="Content line, see `aigc lines`.")],
+    line: LineName,
     *,
-    source: Annotated[str | None, typer.Option(help="Catalogue: CSV, JSONL or Parquet. [default: the line's]")] = None,
-    corpus: Annotated[str | None, typer.Option(help="Training pairs. [default: the line's]")] = None,
+    source: Source = None,
+    corpus: Corpus = None,
     lake: Lake = None,
     date: Annotated[str | None, typer.Option(help="Logical date, YYYY-MM-DD. [default: today, UTC]")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many items; held-out groups first.")] = None,
@@ -75,6 +91,7 @@ def nightly(
     retry_rejected: Annotated[
         bool, typer.Option("--retry-rejected", help="Write again what the same rules rejected before.")
     ] = False,
+    confirm_drop: ConfirmDrop = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a night for LINE: take in, fine-tune if needed, write, audit, publish, report."""
@@ -92,6 +109,7 @@ def nightly(
         model=model,
         retrain=retrain,
         retry_rejected=retry_rejected,
+        confirm_drop=confirm_drop,
     )
     if as_json:
         typer.echo(json.dumps(asdict(summary), ensure_ascii=False))
@@ -101,6 +119,83 @@ def nightly(
         show_summary(out, summary)
     if summary.blocked:
         raise typer.Exit(4)
+
+
+@app.command()
+def profile(
+    target: Annotated[str, typer.Argument(help="A content line, or a file, folder, glob or address.")],
+    *,
+    html: Annotated[Path | None, typer.Option(help="Also write the profile as a page that opens offline.")] = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    lake: Lake = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a file or a line holds: types, gaps, defects, languages, values; and a line's quarantine."""
+    from flows.console.profiles import show, take_profile
+
+    found = take_profile(err, target, lake=lake, encoding=encoding, delimiter=delimiter)
+    show(err if as_json else out, found, html=html, page_only=as_json)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False))
+
+
+@line_app.command("new")
+def line_new(
+    name: Annotated[str, typer.Argument(help="Small letters, digits and underscores, e.g. mug_descriptions.")],
+    *,
+    source: Annotated[str, typer.Option("--from", help="Catalogue with texts: a file, folder, glob or address.")],
+    title: Annotated[str | None, typer.Option(help="What people call the line.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Of the texts: internal, or an SPDX id. [default: open]")] = None,
+    key: Annotated[str | None, typer.Option(help="Column that names an item. [default: found]")] = None,
+    text: Annotated[str | None, typer.Option(help="Column with the texts to learn from. [default: found]")] = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draft a content line from a file: contracts, recipe, and what a person must decide."""
+    from flows.console.onboarding import draft_as_json, new_line, show_draft
+
+    wishes = {"title": title, "licence": licence, "key": key, "text": text, "encoding": encoding}
+    found, draft = new_line(err, name, source, **wishes, delimiter=delimiter)
+    if as_json:
+        typer.echo(json.dumps(draft_as_json(draft), ensure_ascii=False))
+    else:
+        show_draft(out, found, draft)
+
+
+@contract_app.command("check")
+def contract_check(
+    file: Annotated[Path, typer.Argument(help="An Open Data Contract Standard file.")], *, as_json: AsJson = False
+) -> None:
+    """Check a contract file and say its rules in words, and which of its statements nothing is held to."""
+    from flows.console.onboarding import describe, show_contract
+
+    found = describe(file)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False, default=str))
+    else:
+        show_contract(out, found)
+
+
+@app.command()
+def ingest(
+    line: LineName,
+    *,
+    source: Source = None,
+    corpus: Corpus = None,
+    lake: Lake = None,
+    confirm_drop: ConfirmDrop = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take a line's sources in: every row is accepted, or in quarantine with its reason."""
+    from flows.console.ingesting import show_intake, take_in
+
+    taken = take_in(err, line=line, source=source, corpus=corpus, lake=lake, confirm_drop=confirm_drop)
+    if as_json:
+        typer.echo(json.dumps(asdict(taken), ensure_ascii=False))
+    else:
+        show_intake(out, taken)
 
 
 @app.command()

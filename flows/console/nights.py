@@ -1,6 +1,7 @@
 """What the commands ask of the workspace and the flows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -28,24 +29,36 @@ def run_night(console: Console, **order: Any) -> RunSummary:  # noqa: ANN401 -- 
     Raises:
         UserError: the order cannot be carried out.
     """
+    with in_prefect(console):
+        from flows.nightly import nightly
+
+        try:
+            summary: RunSummary = nightly(**order)
+        except AuditBlocked as blocked:
+            console.print(str(blocked), style="red", markup=False, soft_wrap=True)
+            return finished_run(open_workspace(order.get("lake")), blocked.run_id)
+    return summary
+
+
+@contextmanager
+def in_prefect(console: Console) -> Iterator[None]:
+    """Quiet surroundings for a flow run in this process, with its progress shown.
+
+    Raises:
+        UserError: the server that was named does not answer, or a value fits no parameter.
+    """
     quiet_process()
     quiet_console()
     _require_server(server_address())
     console.print("starting Prefect", style="dim")
     from prefect.exceptions import ParameterTypeError
 
-    from flows.nightly import nightly
-
     with shown_progress(console):
         try:
-            summary: RunSummary = nightly(**order)
-        except AuditBlocked as blocked:
-            console.print(str(blocked), style="red", markup=False, soft_wrap=True)
-            return finished_run(open_workspace(order.get("lake")), blocked.run_id)
+            yield
         except ParameterTypeError as error:
             wrong = " ".join(str(error).split(":", 1)[-1].split())
-            raise UserError(f"A value cannot be used: {wrong}.", remedy="See `aigc nightly --help`.") from error
-    return summary
+            raise UserError(f"A value cannot be used: {wrong}.", remedy="See the command's --help.") from error
 
 
 def _require_server(address: str | None) -> None:

@@ -34,7 +34,7 @@ def show_rows(console: Console, columns: Sequence[str], rows: Iterable[Sequence[
     for column in columns:
         table.add_column(escape(column), overflow="fold")
     for row in rows:
-        table.add_row(*(escape(_visible(_plain(value))) for value in row))
+        table.add_row(*(escape(visible(_plain(value))) for value in row))
     console.print(table)
 
 
@@ -95,7 +95,7 @@ def _plain(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Control and direction characters spelt out: a text must not drive the terminal."""
     return "".join(
         f"<U+{ord(char):04X}>" if unicodedata.category(char) in ("Cc", "Cf", "Cs") else char for char in text
