@@ -80,7 +80,11 @@ def _invalid(column: Column, arguments: Arguments, place: Place) -> tuple[list[E
     _only(arguments, ("validValues", "pattern"), place)
     rules, broken = [], []
     if "validValues" in arguments:
-        rules.append(allowed(column, _listed(arguments, "validValues", place), place.at("arguments", "validValues")))
+        # Null and empty text are no values here: they are never invalid, and may be missing.
+        stated = [value for value in _listed(arguments, "validValues", place) if value is not None and value != ""]
+        if not stated:
+            raise ContractInvalid(f"{place.at('arguments', 'validValues')}: no value is named.")
+        rules.append(allowed(column, stated, place.at("arguments", "validValues")))
         broken.append(f"{quoted(column.name)} NOT IN ({literals(_value_set(rules[0]))})")
     if "pattern" in arguments:
         spot = place.at("arguments", "pattern")

@@ -89,6 +89,9 @@ def _bound(column: Column, bound: object, place: Place) -> object:
     if column.type in ("integer", "number"):
         return bound
     found = parsed(bound, column.type)
+    if found is None and column.type == "date":
+        # The standard's own examples bound dates by their midnight.
+        found = parsed(parsed(bound, "timestamp"), "date")
     if found is None:
         looks = {"date": "2026-01-31", "timestamp": "2026-01-31T08:30:00Z", "time": "08:30:00"}[column.type]
         kind = {"date": "date", "timestamp": "point in time", "time": "time of day"}[column.type]
@@ -99,7 +102,7 @@ def _bound(column: Column, bound: object, place: Place) -> object:
 def _format_rules(column: Column, value: str, place: Place) -> Iterator[Rule]:
     if column.type == "string" and value in _FORMATS:
         found = pattern_rule(column.name, _FORMATS[value], place)
-        words = f"not {'an' if value[0] in 'aeiou' else 'a'} {value}"
+        words = f"not a valid {value}"
         yield row_rule(column.name, found.name, {"regex": found.kwargs["regex"]}, words, option="format")
     if column.type == "integer" and value in _WIDTHS:
         signed = value.startswith("i")

@@ -48,6 +48,8 @@ def _of_property(declared: SchemaProperty, place: Place) -> Iterator[str]:
         value = getattr(declared, trait)
         if value and value != declared.name:
             yield f"{place.at(trait)}: {why}"
+    if declared.semanticType in ("measure", "dimension"):
+        yield f"{place.at('semanticType')}: nothing is computed: the {declared.semanticType} is a column like any other"
     for option, why in unenforced_options(declared):
         yield f"{place.at('logicalTypeOptions', option)}: {why}"
     for part in ("properties", "items", "map"):

@@ -71,7 +71,8 @@ def _said(name: str, kwargs: Mapping[str, object]) -> str:
         case "expect_column_values_to_be_between":
             return f"is {_range(kwargs)}"
         case "expect_column_value_lengths_to_be_between":
-            return f"has {_range(kwargs)} characters"
+            most = kwargs.get("max_value", kwargs.get("min_value"))
+            return f"has {_range(kwargs)} character{'' if most == 1 else 's'}"
         case _:
             return ""
 

@@ -10,7 +10,7 @@ from contract_files import items, raw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aigc_core.contracts.check import REFUSED_SCHEMA, Door, Refused, Split, check_rows, refused_table
+from aigc_core.contracts.check import REFUSED_SCHEMA, Arrival, Door, Refused, Split, check_rows, refused_table
 from aigc_core.contracts.model import Column, Expectation, ObjectContract
 from aigc_core.contracts.schema import RawRow
 from aigc_core.errors import ContractInvalid, SourceInvalid
@@ -258,3 +258,130 @@ def test_rules_that_warn_are_checked_on_demand(tmp_path: Path) -> None:
 def test_a_table_without_a_declared_column_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ContractInvalid, match=r"no column 'score', which 'items' declares. Columns are: item_id"):
         check_rows(items(tmp_path, ID, SCORE), pa.table({"item_id": ["1"]}))
+
+
+TEXT = "name: text, logicalType: string, required: true, logicalTypeOptions: {minLength: 3}"
+
+
+def labelled(*rows: dict[str, object], folder: Path) -> tuple[Door, Split]:
+    door = Door(items(folder, ID, SIZE, TEXT), set_aside="text")
+    return door, next(door.split([raw(*rows)]))
+
+
+def test_rows_that_lack_only_the_column_set_aside_are_kept_apart(tmp_path: Path) -> None:
+    whole: dict[str, object] = {"item_id": "1", "size": 2, "text": "A mug."}
+    door, found = labelled(whole, whole | {"text": " "}, whole | {"text": None, "size": 0}, folder=tmp_path)
+    assert found.unlabelled.to_pylist() == [{"item_id": "1", "size": 2, "text": None, "number": 2}]
+    assert [one.detail for one in found.refused] == ["size: below 1; text: missing"]
+    record = door.record(name="corpus", source="f.csv")
+    assert (record.rows, record.accepted, record.unlabelled, record.quarantined) == (3, 1, 1, 1)
+
+
+def test_a_text_that_is_there_but_bad_is_refused_not_set_aside(tmp_path: Path) -> None:
+    placeholder = RawRow(1, {"item_id": "1"}, complaints=(("text", "text: holds the placeholder <UNK>"),))
+    door = Door(items(tmp_path, ID, SIZE, TEXT), set_aside="text")
+    found = next(door.split([[placeholder, *raw({"item_id": "2", "text": "ab"})]]))
+    assert [one.reason for one in found.refused] == ["text: holds the placeholder <UNK>", "text: shorter than 3"]
+    assert found.unlabelled.num_rows == 0
+
+
+def test_without_a_column_set_aside_a_missing_text_is_refused(tmp_path: Path) -> None:
+    found = split(items(tmp_path, ID, TEXT), {"item_id": "1"})
+    assert [one.reason for one in found.refused] == ["text: missing"]
+
+
+def test_what_cleaning_holds_against_a_row_refuses_it_with_the_rules(tmp_path: Path) -> None:
+    complaint = (("name", "name: holds the placeholder <UNK>"),)
+    row = RawRow(4, GOOD | {"size": 0}, source={"raw": "<UNK>"}, complaints=complaint)
+    found = next(Door(items(tmp_path, ID, NAME, SIZE, KIND)).split([[row]]))
+    assert found.refused[0].detail == "name: holds the placeholder <UNK>; size: below 1"
+    assert json.loads(found.refused[0].raw) == {"raw": "<UNK>"}
+
+
+def test_a_repeated_key_names_itself_and_where_it_stood_first() -> None:
+    rows = [
+        RawRow(n, {"id": key, "n": n}, file=file) for n, key, file in [(5, "a", "x.csv"), (2, "b", ""), (9, "a", "")]
+    ]
+    door = Door(PLAIN, batch_rows=1)
+    details = [one.detail for found in door.split([rows, raw({"id": "b", "n": 8})]) for one in found.refused]
+    assert details == ["id: 'a' is repeated, first at row 5 of x.csv", "id: 'b' is repeated, first at row 2"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3), st.none() | st.integers(1, 2))), st.integers(1, 5))
+def test_the_first_row_of_a_key_or_unique_value_stands(rows: list[tuple[str, int, int | None]], size: int) -> None:
+    columns = (*PLAIN.columns, Column(name="code", type="integer", unique=True))
+    door = Door(ObjectContract(name="items", columns=columns), batch_rows=size)
+    kept: dict[str, tuple[str, int, int | None]] = {}
+    expected = []
+    for place, row in enumerate(rows, 1):
+        taken = {code for _, _, code in kept.values() if code is not None}
+        if row[0] not in kept and row[2] not in taken:
+            kept[row[0]] = row
+            expected.append(place)
+    given_rows = raw(*({"id": key, "n": n, "code": code} for key, n, code in rows))
+    assert [number for found in door.split([given_rows]) for number in found.numbers] == expected
+
+
+def results(door: Door) -> dict[str, tuple[int, int, bool]]:
+    return {one.rule_id: (one.rows, one.broken, one.passed) for one in door.results()}
+
+
+def test_every_rule_has_a_result_with_rows_judged_and_broken(tmp_path: Path) -> None:
+    door = Door(items(tmp_path, ID, SIZE, KIND), batch_rows=2)
+    bad: list[dict[str, object]] = [{"item_id": 1, "size": "x"}, {"item_id": 1, "size": 0}, {"item_id": 1, "kind": "c"}]
+    list(door.split([[*raw(*bad, {"item_id": 1}, {"item_id": 1, "size": 4}), RawRow(9, {}, "torn", "{")]]))
+    assert results(door) == {
+        "item_id.type": (5, 0, True),
+        "size.type": (5, 1, False),
+        "kind.type": (5, 0, True),
+        "item_id.unique": (2, 1, False),
+        "item_id.required": (5, 0, True),
+        "size.minimum": (5, 1, False),
+        "kind-invalidValues-0": (5, 1, False),
+    }
+    assert door.record(name="catalogue", source="f").rules == door.results()
+
+
+def test_results_show_a_few_values_that_break_the_rule(tmp_path: Path) -> None:
+    door = Door(items(tmp_path, ID, NAME, SIZE))
+    list(
+        door.split(
+            [raw(*({"item_id": n, "name": f"long name {n % 7}" + "x" * 99, "size": f"{n}?"} for n in range(50)))]
+        )
+    )
+    shown = {one.rule_id: one.examples for one in door.results()}
+    assert shown["size.type"] == ("'0?'", "'1?'", "'2?'", "'3?'", "'4?'")
+    assert len(shown["name.maxLength"]) == 5
+    assert max(map(len, shown["name.maxLength"])) == 43
+
+
+def test_results_of_rules_on_the_set_follow_when_it_is_whole(tmp_path: Path) -> None:
+    door = Door(items(tmp_path, ID, quality=("id: many, metric: rowCount, mustBeGreaterThan: 5",)))
+    pq.write_table(pa.concat_tables(one.accepted for one in door.split([raw({"item_id": 1})])), tmp_path / "a.parquet")
+    assert "many" not in results(door)
+    door.finish(str(tmp_path / "a.parquet"))
+    (many,) = [one for one in door.results() if one.rule_id == "many"]
+    assert (many.rows, many.broken, many.passed, many.examples, many.words) == (1, 1, False, ("1",), "rowCount > 5")
+
+
+@pytest.mark.parametrize(("mostly", "passed"), [(0.5, True), (0.6, False)])
+@pytest.mark.parametrize("name", ["values_to_be_between", "values_to_be_in_set"])
+def test_rules_on_most_rows_are_counted_as_they_come(tmp_path: Path, name: str, mostly: float, *, passed: bool) -> None:
+    arguments = "min_value: 3" if name.endswith("between") else "value_set: [3, 4.0]"
+    kwargs = f"{{type: expect_column_{name}, kwargs: {{{arguments}, mostly: {mostly}}}}}"
+    rule = f"{{id: most, type: custom, engine: greatExpectations, implementation: {kwargs}}}"
+    door = Door(items(tmp_path, ID, "name: size, logicalType: number, quality: [" + rule + "]"), batch_rows=2)
+    sizes = [1, 2, None, 3, 4, None, None]
+    found = door.split([raw(*({"item_id": n, "size": size} for n, size in enumerate(sizes)))])
+    pq.write_table(pa.concat_tables(one.accepted for one in found), tmp_path / "a.parquet")
+    (gate,) = door.finish(str(tmp_path / "a.parquet"))
+    assert (gate.gate_id, gate.value, gate.passed, gate.level) == ("most", 0.5, passed, "block")
+
+
+def test_what_came_before_the_door_is_recorded_with_it() -> None:
+    door = Door(PLAIN)
+    list(door.split([raw({"id": "1"})]))
+    arrival = Arrival(read=5, folded=3, withheld=1, cleaned={"trim": 2})
+    record = door.record(name="catalogue", source="f", arrival=arrival)
+    assert (record.rows, record.read, record.folded, record.withheld, record.cleaned) == (2, 5, 3, 1, {"trim": 2})
