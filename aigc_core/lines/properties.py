@@ -42,7 +42,7 @@ def property_of(profile: Profile, chosen: Chosen) -> Property:
         name=chosen.name,
         description=f"{chosen.label[:1].upper()}{chosen.label[1:]}, from the source's column {column.name}.",
         type=kind,
-        required=chosen.filled >= 1 or chosen.name == "product_group",
+        required=(chosen.filled >= 1 and not chosen.collected) or chosen.name == "product_group",
         found=_found(profile, chosen),
         options=_range(column, kind) if kind in NUMERIC else _text_bounds(chosen),
         allowed=allowed,

@@ -195,7 +195,7 @@ def _attributes(profile: Profile, taken: set[str]) -> dict[str, Chosen]:
             continue
         collected = column.name in profile.structure.varying
         label = _option_label(profile, column) if collected else _clean_label(column.name, place)
-        name = safe_name(label if collected else column.name, names, place=place)
+        name = safe_name(label if collected else label_of(column.name), names, place=place)
         names.add(name)
         made[column.name] = Chosen(
             profile=column,
