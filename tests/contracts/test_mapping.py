@@ -6,16 +6,20 @@ from pathlib import Path
 import pytest
 from shop import item, pair, read_line
 
+from aigc_core.contracts.cleaning import Cleaner
+from aigc_core.contracts.cleaning_steps import DoorName
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.mapping import (
     PAIRS,
     attributes_of,
     catalogue_row,
+    changed_values,
     corpus_rows,
     missing_attributes,
     require_columns,
     written,
 )
+from aigc_core.contracts.schema import RawRow
 from aigc_core.errors import SourceInvalid
 
 pytest_plugins = ("shop_fixtures",)
@@ -112,3 +116,77 @@ def test_a_missing_column_is_named_with_its_remedy(line: ContentLine) -> None:
 def test_pairs_must_be_there_when_the_recipe_names_them(paired: ContentLine) -> None:
     with pytest.raises(SourceInvalid, match="lacks the column feature_list"):
         require_columns(paired.recipe, paired.catalogue_rows, item(1), "a.csv")
+
+
+def cleaned(line: ContentLine, *values: dict[str, object], door: DoorName = "catalogue") -> list[RawRow]:
+    """The rows as the line cleans them."""
+    came = [RawRow(number, one) for number, one in enumerate(values, start=1)]
+    return [row for batch in Cleaner(line.recipe.cleaning, door=door).clean([came]) for row in batch]
+
+
+def test_columns_that_cleaning_makes_need_not_be_in_the_source(tmp_path: Path) -> None:
+    steps = [{"rename": {"title": "name"}}, {"constants": {"category": "bottle"}}]
+    line = read_line(tmp_path, cleaning=steps)
+    there = {"title", *item(1)} - {"name", "category"}
+    require_columns(line.recipe, line.catalogue_rows, there, "a.csv")
+    with pytest.raises(SourceInvalid, match=r"lacks the column title, which the cleaning step `rename: title` names"):
+        require_columns(line.recipe, line.catalogue_rows, there - {"title"}, "a.csv")
+
+
+def test_a_column_that_cleaning_takes_away_is_missed(tmp_path: Path) -> None:
+    line = read_line(tmp_path, cleaning=[{"rename": {"name": "title"}}])
+    with pytest.raises(SourceInvalid, match=r"lacks the column name\. .*; cleaning makes title\."):
+        require_columns(line.recipe, line.catalogue_rows, item(1), "a.csv")
+
+
+def test_a_column_is_not_renamed_onto_another(tmp_path: Path) -> None:
+    line = read_line(tmp_path, cleaning=[{"rename": {"sku": "name"}}])
+    with pytest.raises(SourceInvalid, match=r"has the column name already; the cleaning step `rename: sku`"):
+        require_columns(line.recipe, line.catalogue_rows, item(1), "a.csv")
+
+
+def test_columns_of_a_step_for_the_other_door_are_not_asked_for(tmp_path: Path) -> None:
+    line = read_line(tmp_path, cleaning=[{"html_to_text": ["text_en"], "only": "corpus"}])
+    require_columns(line.recipe, line.catalogue_rows, item(1), "a.csv")
+    everywhere = read_line(tmp_path, cleaning=[{"html_to_text": ["text_en"]}])
+    with pytest.raises(SourceInvalid, match="add `only: corpus` to it"):
+        require_columns(everywhere.recipe, everywhere.catalogue_rows, item(1), "a.csv")
+
+
+def test_what_cleaning_changed_is_told_by_contract_column(tmp_path: Path) -> None:
+    steps = [
+        {"rename": {"title": "name"}},
+        {"whitespace": "all"},
+        {"placeholders": {"columns": "feature", "values": ["-"]}},
+    ]
+    line = read_line(tmp_path, cleaning=steps)
+    came = {name: value for name, value in item(1).items() if name != "name"} | {"title": " Mug  A", "feature": "-"}
+    changed, same = cleaned(line, came, came | {"title": "Mug", "feature": "lid"})
+    assert changed_values(line.recipe, line.catalogue_rows, changed) == {"name": " Mug  A", "feature": "-"}
+    assert changed_values(line.recipe, line.catalogue_rows, same) == {}
+    assert changed_values(line.recipe, line.catalogue_rows, RawRow(1, came)) == {}
+
+
+def test_a_value_made_of_several_shows_them_all(tmp_path: Path) -> None:
+    steps = [
+        {"fold": {"by": "sku", "collect": {"feature": "size"}}},
+        {"compose": {"into": "name", "from": ["brand", "name"]}},
+    ]
+    line = read_line(tmp_path, cleaning=steps)
+    (row,) = cleaned(
+        line, {"sku": "1", "brand": "Oak", "name": "Mug", "size": "S"}, {"sku": "1", "brand": "", "size": "M"}
+    )
+    assert row.values["name"] == "Oak Mug"
+    assert changed_values(line.recipe, line.catalogue_rows, row) == {"name": "Oak | Mug", "feature": "S | M"}
+
+
+def test_changed_texts_are_told_by_locale(line: ContentLine) -> None:
+    row = RawRow(1, pair(1, text_en="A cup."), source=pair(1, text_en="<p>A cup."))
+    assert changed_values(line.recipe, line.corpus_rows, row) == {"text en": "<p>A cup."}
+
+
+def test_recipes_of_one_contract_keep_their_own_columns(tmp_path: Path, line: ContentLine) -> None:
+    other = read_line(tmp_path, columns={"catalogue": {"item_id": "code"}})
+    for _ in range(2):
+        assert catalogue_row(line.recipe, line.catalogue_rows, {"sku": "1", "code": "2"})["item_id"] == "1"
+        assert catalogue_row(other.recipe, line.catalogue_rows, {"sku": "1", "code": "2"})["item_id"] == "2"

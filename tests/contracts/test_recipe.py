@@ -124,3 +124,46 @@ def test_the_prompt_digest_follows_prompt_and_attributes_only(tmp_path: Path) ->
     texts = (GOOD, GOOD.replace("title: Mugs", "title: Cups"), GOOD.replace("颜色", "色"))
     digests = [read_recipe(written(tmp_path, text)).prompt_digest for text in texts]
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            "strip: all",
+            "line 9, cleaning.1: Value error, strip is no cleaning step; there are: fold, rename, compose, ",
+        ),
+        (
+            "whitespace: all\n    entities: all",
+            "whitespace and entities are two steps; write each as",
+        ),
+        ("whitespace:", "line 9, cleaning.1: Value error, whitespace says nothing; write what it works on, e.g. `all`"),
+        ("whitespace: []", "Value error, names no column; write `all` for every column"),
+        ("html_to_text: {column: body}", "line 9, cleaning.1.html_to_text.columns: Field required"),
+        ("unicode: NFD", "line 9, cleaning.1.unicode.form: Input should be 'NFC' or 'NFKC'"),
+        ("fold: {by: k, collect: sizes}", "line 9, cleaning.1.fold.collect: Input should be a valid dictionary"),
+        ("fold: {collect: {a: b}}", "line 9, cleaning.1.fold.by: Field required"),
+        ("compose: {into: a, from: [b], pattern: '{b}'}", "compose takes either `from` or `pattern`"),
+        ("compose: {into: a, pattern: 'b'}", "the pattern 'b' names no column in braces"),
+        ("compose: {into: a, pattern: '{b} }'}", "has a brace alone; write it twice to mean itself"),
+        ("split: {column: a, into: [b], on: x}", "line 9, cleaning.1.split.into: Tuple should have at least 2 items"),
+        ("pairs: {column: a, into: b, between: x}", "pairs takes both `between` and `within`, or neither"),
+        ("pairs: {column: a}", "pairs needs `into` or `columns` to put what it finds"),
+        ("triples: {column: a, into: b, name: '{x}'}", "may name {subject}, {predicate} and {object} only"),
+        (
+            "placeholders: {columns: a, values: []}",
+            "line 9, cleaning.1.placeholders.values: Tuple should have at",
+        ),
+        ("whitespace: all\n    only: corpora", "line 10, cleaning.1.only: Input should be 'corpus' or 'catalogue'"),
+    ],
+)
+def test_a_wrong_cleaning_step_is_named_with_what_is_valid(tmp_path: Path, step: str, said: str) -> None:
+    assert said in refusal(tmp_path, f"{GOOD}cleaning:\n  - entities: all\n  - {step}\n")
+
+
+def test_cleaning_steps_are_read_in_order_with_their_short_forms(tmp_path: Path) -> None:
+    text = "cleaning: [unicode: NFC, html_to_text: [a, b], whitespace: all, split: {column: a, into: [b, c], on: x}]"
+    steps = read_recipe(written(tmp_path, GOOD + text)).cleaning
+    assert [step.label for step in steps] == ["unicode: all", "html_to_text: a, b", "whitespace: all", "split: a"]
+    assert steps[3].split is not None
+    assert steps[3].split.on == "x"
