@@ -1,6 +1,8 @@
 """How a source is to be read, where a person knows better than detection."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from aigc_core.contracts.strict import Strict
 
@@ -20,3 +22,12 @@ class Reading(Strict):
     """Lines before the header."""
     header: tuple[str, ...] = ()
     """Column names of a file that has no header line."""
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        marks = [mark for mark in (self.delimiter, self.quote, self.escape) if mark]
+        if len(set(marks)) < len(marks):
+            raise ValueError("delimiter, quote and escape must differ; leave escape empty where quotes are doubled")
+        if any(mark in "\r\n" or "\n" in mark or "\r" in mark for mark in marks):
+            raise ValueError("delimiter, quote and escape cannot be line ends")
+        return self

@@ -7,6 +7,7 @@ from itertools import islice
 from aigc_core.contracts.reading import Reading
 from aigc_core.contracts.schema import RawRow
 from aigc_core.storage.source_dialect import Fit, find_dialect, sample_lines
+from aigc_core.storage.source_encoding import Sample
 from aigc_core.storage.source_header import Header, distinct, find_header
 from aigc_core.storage.source_records import ONE_COLUMN, Dialect, Records
 from aigc_core.storage.source_text import FaultyLine, TextFile, lines, shown
@@ -26,26 +27,27 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def find_layout(file: TextFile, reading: Reading, suffix: str) -> Layout:
+def find_layout(file: TextFile, sample: Sample, reading: Reading, suffix: str) -> Layout:
     """Dialect and header of a file from its first lines, where they are not declared.
 
     Raises:
         SourceInvalid: the file cannot be read, or its header does not fit its rows.
     """
-    source = lines(file, newline="")
+    source = lines(file, newline="", sample=sample)
     skipped = len(list(islice(source, reading.skip_lines or 0)))
-    sample, cut = sample_lines(source)
+    found, cut = sample_lines(source)
+    cut = cut or not sample.whole
     notes = list[str]()
     if skipped:
         notes.append(f"the first {skipped} lines were passed over, as declared")
-    said = sample[0].rstrip("\r\n") if sample else ""
+    said = found[0].rstrip("\r\n") if found else ""
     if not reading.delimiter and len(said) == 5 and said.lower().startswith("sep="):
         reading = reading.model_copy(update={"delimiter": said[4]})
-        sample, skipped = sample[1:], skipped + 1
+        found, skipped = found[1:], skipped + 1
         notes.append(f"line {skipped} says that the delimiter is {said[4]!r}")
     elif not reading.delimiter and HABITS.get(suffix, "\n") in said:
         reading = reading.model_copy(update={"delimiter": HABITS[suffix]})
-    fit = find_dialect(sample, reading, cut=cut, start=skipped + 1)
+    fit = find_dialect(found, reading, cut=cut, start=skipped + 1)
     header = _header(file.place.name, fit, reading)
     return Layout(fit.dialect, header, skipped, (*notes, *_remarks(fit, header)))
 

@@ -15,6 +15,7 @@ from aigc_core.errors import SourceInvalid
 
 CHUNK = 1 << 20
 """Bytes read at a time; beside it nothing of a file is held."""
+FIRST_BYTES = 1 << 12
 REMOTE_BUFFER = 8 << 20
 """Bytes fetched from an object store at a time: fewer, larger requests."""
 FORMATS = {
@@ -131,6 +132,22 @@ def byte_chunks(place: Place, compression: str = "") -> Iterator[bytes]:
                 yield chunk
     except (OSError, pa.ArrowException) as error:
         raise unreadable(place, error) from error
+
+
+def first_bytes(place: Place, compression: str = "") -> bytes:
+    """The first few thousand bytes, unpacked.
+
+    Raises:
+        SourceInvalid: the file cannot be read or does not unpack.
+    """
+    if compression:
+        return next(byte_chunks(place, compression), b"")[:FIRST_BYTES]
+    try:
+        with open_at_random(place) as file:
+            found: bytes = file.read(FIRST_BYTES)
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(place, error) from error
+    return found
 
 
 def open_at_random(place: Place) -> pa.NativeFile:

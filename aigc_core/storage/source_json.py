@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from aigc_core.contracts.schema import RawRow
 from aigc_core.errors import SourceInvalid
+from aigc_core.storage.source_encoding import Sample
 from aigc_core.storage.source_text import MAX_CHARACTERS, Fault, FaultyLine, TextFile, lines, shown
 
 _SPACE = " \t\r\n"
@@ -20,7 +21,6 @@ _PARTS = re.compile(r'"(?:[^"\\\n]|\\.)*"?|[\[\]{},]')
 _CLOSED_BY = {"[": "]", "{": "}"}
 _KEY = re.compile(r'[ \t\r\n]*("(?:[^"\\\n]|\\.)*")[ \t\r\n]*:[ \t\r\n]*')
 _OF_OBJECTS = re.compile(r"\[[ \t\r\n]*\{")
-_LOOKED_AT = 1 << 22
 _EDGE = 16
 """An error this close to the end of what was read may only mean that more is to come."""
 
@@ -43,21 +43,18 @@ class Shape:
     """The member that holds the array of a wrapped file."""
 
 
-def find_shape(file: TextFile, *, by_line: bool) -> Shape:
-    """How rows lie in a JSON file, from its start up to the end of the first line.
+def find_shape(file: TextFile, sample: Sample, *, by_line: bool) -> Shape:
+    """How rows lie in a JSON file, from the head of its sample.
 
     Args:
         file: the file.
+        sample: of its bytes.
         by_line: whether its name promises one object a line; that holds when the first line is one value.
 
     Raises:
         SourceInvalid: the file cannot be read.
     """
-    text = ""
-    for piece, _ in file.pieces():
-        text = (text + piece).lstrip(_SPACE)
-        if "\n" in text or len(text) > _LOOKED_AT:
-            break
+    text = "".join(piece for piece, _ in file.pieces(sample)).lstrip(_SPACE)
     first, _, rest = text.partition("\n")
     one_line = not rest.strip(_SPACE)
     if _is_whole(first) and (by_line or not one_line):

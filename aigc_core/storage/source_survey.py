@@ -1,7 +1,6 @@
 """How one file of a source is to be read, decided from its name and a sample, and said in a record."""
 
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from aigc_core.contracts.reading import Reading
@@ -9,7 +8,7 @@ from aigc_core.errors import SourceInvalid
 from aigc_core.records import SourceFile
 from aigc_core.storage.source_csv import Layout, find_layout
 from aigc_core.storage.source_encoding import encoding_of, take_sample
-from aigc_core.storage.source_files import FORMATS, MAGIC, VALID, Place, byte_chunks, suffixes_of
+from aigc_core.storage.source_files import FORMATS, MAGIC, VALID, Place, byte_chunks, first_bytes, suffixes_of
 from aigc_core.storage.source_json import Shape, find_shape
 from aigc_core.storage.source_parquet import parquet_notes
 from aigc_core.storage.source_records import ONE_COLUMN
@@ -52,11 +51,12 @@ def plan_reading(place: Place, reading: Reading) -> Plan:
         SourceInvalid: it cannot be read, is no source, or its header does not fit its rows.
     """
     suffix, promised = suffixes_of(place.relative)
-    compression = _compression(place)
+    start = first_bytes(place)
+    compression = next((name for magic, name in MAGIC if start.startswith(magic)), "")
     notes = [f"passed over in the folder: {', '.join(place.passed_over)}"] if place.passed_over else []
     if compression != promised:
         notes.append(f"its first bytes say {compression or 'not compressed'}, its name {promised or 'nothing of it'}")
-    head = b"".join(islice(byte_chunks(place, compression), 1))[: 1 << 16]
+    head = first_bytes(place, compression) if compression else start
     kind = _kind(place, suffix, head, notes)
     said = SourceFile(path=place.name, bytes=place.size, format=kind, compression=compression)
     if kind == "parquet":
@@ -74,7 +74,7 @@ def _text_plan(plan: Plan, reading: Reading, suffix: str, notes: list[str]) -> P
         notes.append(encoding.note)
     said = replace(plan.said, encoding=encoding.codec, encoding_basis=encoding.basis)
     if kind == "csv":
-        layout = find_layout(text, reading, suffix)
+        layout = find_layout(text, sample, reading, suffix)
         dialect = layout.dialect
         delimiter = "" if dialect.delimiter == ONE_COLUMN else dialect.delimiter
         said = replace(said, delimiter=delimiter, quote=dialect.quote, escape=dialect.escape)
@@ -83,18 +83,13 @@ def _text_plan(plan: Plan, reading: Reading, suffix: str, notes: list[str]) -> P
     if kind == "text":
         notes.append("each line that is not empty is a row with the column `text`")
         return Plan(place=place, said=replace(said, notes=tuple(notes)), text=text)
-    shape = find_shape(text, by_line=kind == "jsonl")
+    shape = find_shape(text, sample, by_line=kind == "jsonl")
     if shape.kind == "wrapped":
         notes.append(f"the rows are the elements of {shape.key!r} in the object around them, numbered from 1")
     elif (shape.kind == "lines") != (kind == "jsonl") or shape.kind == "objects":
         notes.append(_SHAPES.get(shape.kind, "each line is a row"))
     said = replace(said, format="jsonl" if shape.kind == "lines" else "json", notes=tuple(notes))
     return Plan(place=place, said=said, text=text, shape=shape)
-
-
-def _compression(place: Place) -> str:
-    head = b"".join(islice(byte_chunks(place), 1))
-    return next((name for magic, name in MAGIC if head.startswith(magic)), "")
 
 
 def _kind(place: Place, suffix: str, head: bytes, notes: list[str]) -> str:

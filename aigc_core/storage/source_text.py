@@ -4,12 +4,12 @@ import codecs
 import io
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
 from aigc_core.errors import SourceInvalid
-from aigc_core.storage.source_encoding import Encoding
+from aigc_core.storage.source_encoding import Encoding, Sample
 from aigc_core.storage.source_files import Place, byte_chunks
 
 MAX_CHARACTERS = 16 << 20
@@ -42,16 +42,20 @@ class TextFile:
     compression: str
     encoding: Encoding
 
-    def pieces(self) -> Iterator[tuple[str, list[Fault]]]:
-        """The text piece by piece, each with the faults in it.
+    def pieces(self, sample: Sample | None = None) -> Iterator[tuple[str, list[Fault]]]:
+        """The text piece by piece, each with the faults in it; of the head of a sample when one is given.
 
         Raises:
             SourceInvalid: the file cannot be read or unpacked.
         """
+        if sample is None:
+            chunks: Iterable[bytes] = chain(byte_chunks(self.place, self.compression), (b"",))
+        else:
+            chunks = (sample.head, b"") if sample.whole else (sample.head,)
         codec = self.encoding.codec
         decoder = codecs.getincrementaldecoder(codec)(_KEEP)
         taken = 0
-        for chunk in chain(byte_chunks(self.place, self.compression), (b"",)):
+        for chunk in chunks:
             pending = decoder.getstate()[0]
             start = taken - len(pending)
             taken += len(chunk)
@@ -66,18 +70,19 @@ class TextFile:
                 yield text, []
 
 
-def lines(file: TextFile, *, newline: str) -> Iterator[str]:
+def lines(file: TextFile, *, newline: str, sample: Sample | None = None) -> Iterator[str]:
     """The file's lines, endings kept; one that holds bytes which are no text is a `FaultyLine`.
 
     Args:
         file: the file.
+        sample: lines of its head are wanted; a last line that is cut is left out.
         newline: as in `io.StringIO`: `` for any line ending, a line feed for that one alone.
 
     Raises:
         SourceInvalid: the file cannot be read, or has a line longer than `MAX_CHARACTERS`.
     """
     pending, waiting = "", list[Fault]()
-    for text, faults in file.pieces():
+    for text, faults in file.pieces(sample):
         faults = waiting + [Fault(fault.position + len(pending), fault.words) for fault in faults]
         found = io.StringIO(pending + text, newline=newline).readlines()
         # A carriage return at the end may be half of a line ending.
@@ -90,6 +95,8 @@ def lines(file: TextFile, *, newline: str) -> Iterator[str]:
         if faults:
             found, waiting = _marked(found, faults)
         yield from found
+    if sample and not sample.whole:
+        return
     yield from _marked(io.StringIO(pending, newline=newline).readlines(), waiting)[0] if pending else ()
 
 
