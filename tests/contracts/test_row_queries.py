@@ -63,7 +63,8 @@ def test_a_condition_that_cannot_be_evaluated_on_a_row_refuses_that_row(tmp_path
     rule = (
         "type: sql, description: not below 9, query: 'SELECT count(*) FROM items WHERE CAST(category AS INTEGER) >= 9'"
     )
-    found = split(shop(tmp_path, rule + ", mustBe: 0"), *({"item_id": n, "category": n} for n in ("7", "x", "9")))
+    rows: list[dict[str, object]] = [{"item_id": number, "category": number} for number in ("7", "x", "9")]
+    found = split(shop(tmp_path, rule + ", mustBe: 0"), *rows)
     assert [one.number for one in found.refused] == [2, 3]
     assert found.numbers == (1,)
 
