@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from aigc_core.contracts import cleaning_html, cleaning_text
+from aigc_core.contracts.cleaning_pairs import inside_json
 from aigc_core.contracts.cleaning_steps import (
     Columns,
     HtmlToText,
@@ -133,7 +134,7 @@ class _Column:
             if step.complaint and (words := step.complaint(text)):
                 self.held.setdefault(self._texts[place], []).append(words)
                 touched.append(self._texts[place])
-            elif (new := step.change(text)) != text:
+            elif (new := _changed(step, text)) != text:
                 self._now[place] = new
                 touched.append(self._texts[place])
         if touched:
@@ -143,6 +144,14 @@ class _Column:
     def changed(self) -> dict[str, str | None]:
         """Text as it came -> what it became, for those that changed."""
         return {old: new for old, new in zip(self._texts, self._now, strict=True) if old != new}
+
+
+def _changed(step: TextStep, text: str) -> str | None:
+    new = step.change(text)
+    if new is None or new == text:
+        return new
+    inside = inside_json(text, step.change)
+    return new if inside is None else inside
 
 
 def _write(

@@ -2,13 +2,15 @@
 
 import ast
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 import orjson
 
 from aigc_core.contracts.cleaning_steps import FIELD, Pairs, Triples
 
 Pair = tuple[str, str]
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _MOST_LITERAL = 100_000
 """Characters of a Python literal that is looked into: its reader needs a hundred times as much memory."""
 
@@ -118,6 +120,26 @@ def triples_in(step: Triples, value: object) -> list[Pair] | None:
 def filled(pattern: str, values: dict[str, str]) -> str:
     """A pattern with `{names}` replaced; `{{` and `}}` stand for braces."""
     return FIELD.sub(lambda found: values[found[1]] if found[1] is not None else found[0][0], pattern)
+
+
+def inside_json(text: str, change: Callable[[str], str | None]) -> str | None:
+    """A JSON list or object with its strings changed, one by one, and all else as it is written.
+
+    None when the text is no such thing. Changed as a whole it might be JSON no longer: `&quot;` becomes a quote.
+    """
+    if text[:1] not in ("[", "{"):
+        return None
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return _STRING.sub(lambda found: _requoted(found[0], change), text)
+
+
+def _requoted(quoted: str, change: Callable[[str], str | None]) -> str:
+    came = json.loads(quoted)
+    new = change(came)
+    return quoted if new == came else json.dumps(new or "", ensure_ascii=False)
 
 
 def _spread(name: object, value: object) -> list[Pair]:

@@ -114,6 +114,18 @@ def test_values_that_are_no_text_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("came", "cleaned"),
+    [
+        ('[["size", "5&quot; &lt;b&gt;wide&lt;/b&gt;"], ["w", 1.10]]', '[["size", "5\\" wide"], ["w", 1.10]]'),
+        ('{"a": "x\\u00a0  y", "a": "z"}', '{"a": "x y", "a": "z"}'),
+        ("[sic] &amp; more", "[sic] & more"),
+    ],
+)
+def test_json_stays_json_and_keeps_its_numbers(came: str, cleaned: str) -> None:
+    assert values_after(TEXTS, {"a": came}) == [{"a": cleaned}]
+
+
+@pytest.mark.parametrize(
     ("step", "came", "made"),
     [
         ("rename: {a: b, b: a}", {"a": 1, "b": 2}, {"a": 2, "b": 1}),
