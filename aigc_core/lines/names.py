@@ -9,6 +9,8 @@ from importlib.resources import files
 from typing import Any
 
 LONGEST = 40
+_LIGATURES = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O", "œ": "oe", "ł": "l", "đ": "d"})
+"""Letters that no normal form takes apart."""
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _BRACKETED = re.compile(r"[(\[（].{0,120}?[)\]）]")
 _LOCALE = re.compile(r"^(?P<stem>.+?)[ _.\-(\[]+(?P<locale>[a-z]{2}|[A-Z]{2})(?:[-_](?:[A-Z]{2}|[a-z]{2}))?[)\]]?$")
@@ -23,7 +25,7 @@ def word_list(name: str) -> Any:  # noqa: ANN401 -- each reader knows the shape 
 def words_of(name: str) -> list[str]:
     """The words of a column's name, lower case, without accents, `camelCase` taken apart; Chinese names translated."""
     known = word_list("chinese").get(name.strip().lower())
-    plain = unicodedata.normalize("NFKD", known or _BRACKETED.sub(" ", name) or name)
+    plain = unicodedata.normalize("NFKD", (known or _BRACKETED.sub(" ", name) or name).translate(_LIGATURES))
     return [word.lower() for word in _WORDS.findall("".join(c for c in plain if not unicodedata.combining(c)))]
 
 

@@ -230,6 +230,8 @@ def why_not(profile: Profile, column: ColumnProfile) -> str:
 
 
 def _is_code(column: ColumnProfile) -> bool:
+    if name_rank(column.name):
+        return False
     return bool(column.kinds.get("code")) or bool(key_rank(column.name)) or (column.key and not column.languages)
 
 

@@ -12,6 +12,8 @@ from aigc_core.lines.roles import Roles
 
 LINE_NAME = re.compile(r"[a-z][a-z0-9_]{1,47}")
 _UNBROKEN = 1_000_000
+_BREAKS = re.compile("[\n\r\x85\u2028\u2029]")
+"""What YAML takes for the end of a line."""
 _SENTENCES = {
     "zh": ("为", "，", "：", "。"),
     "ja": ("は", "、", "：", "。"),
@@ -56,7 +58,7 @@ def yaml_value(value: object) -> str:
     """A value as it stands in one line of YAML."""
     text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=_UNBROKEN, sort_keys=False)
     text = text.removesuffix("\n").removesuffix("\n...")
-    if "\n" not in text:
+    if not _BREAKS.search(text):
         return text
     quoted: str = yaml.safe_dump(
         value, default_flow_style=True, default_style='"', allow_unicode=True, width=_UNBROKEN, sort_keys=False
