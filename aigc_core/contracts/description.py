@@ -76,12 +76,13 @@ def description_of(contract: Contract) -> ContractDescription:
     return ContractDescription(
         id=contract.id,
         version=contract.version,
-        objects=tuple(_object(found) for found in contract.objects.values()),
+        objects=tuple(describe_object(found) for found in contract.objects.values()),
         not_enforced=contract.unenforced,
     )
 
 
-def _object(found: ObjectContract) -> ObjectDescription:
+def describe_object(found: ObjectContract) -> ObjectDescription:
+    """One object: its columns, and its rules in the order they are held: keys, rows, the set."""
     rules = (*_key_rules(found), *map(_rule, (*found.row_rules, *found.set_rules)))
     return ObjectDescription(name=found.name, columns=tuple(map(_column, found.columns)), rules=rules)
 
