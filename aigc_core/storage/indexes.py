@@ -11,10 +11,12 @@ import numpy.typing as npt
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
-FIRST, BEFORE = 8, 8
-"""In a bucket a row is compared with the first eight rows and the eight before it. Smaller buckets are compared
-whole; in larger ones, as templated texts make them, a row still meets its bucket's first rows, which are the ones
-that stay when duplicates go, and it has a chance in each of the bands."""
+FIRST, BESIDE = 8, 8
+"""In a bucket a row is compared with the first eight rows and the eight beside it when sketches are sorted. Buckets
+of up to nine are compared whole. In larger ones, as templated texts make them, a row still meets the first rows,
+which are the ones that stay when duplicates go, and those most like it; every band sorts by other bits."""
+TURN = 6
+"""Bits by which the sketches are turned from one band to the next but one."""
 PART_ROWS = 4_000_000
 """Rows sorted together: 24 bytes each."""
 
@@ -82,14 +84,28 @@ class BandIndex:
             agree: least number of equal bits of the sketches, of 128.
         """
         parts = max(-(-self._rows // PART_ROWS), 1)
-        for path in self._paths:
+        for band, path in enumerate(self._paths):
             for part in range(parts):
                 hashes, places = self._part(path, part, parts)
-                for earlier, later in _bucket_pairs(hashes, places):
-                    apart = np.bitwise_count(self._sketches[earlier] ^ self._sketches[later]).sum(axis=1)
+                for one, other in self._met(hashes, places, band):
+                    apart = np.bitwise_count(self._sketches[one] ^ self._sketches[other]).sum(axis=1)
                     near = 128 - apart.astype(np.int64) >= agree
                     if near.any():
-                        yield earlier[near], later[near]
+                        yield np.minimum(one, other)[near], np.maximum(one, other)[near]
+
+    def _met(self, hashes: Hashes, places: Places, band: int) -> Iterator[tuple[Places, Places]]:
+        """Rows of one bucket that are compared; they come by hash, then by place."""
+        within, starts = _buckets(hashes)
+        for offset in range(FIRST):
+            later = np.flatnonzero(within > offset)
+            yield places[starts[later] + offset], places[later]
+        large = np.flatnonzero(_sizes(starts) > FIRST + 1)
+        hashes, places, within = hashes[large], places[large], within[large]
+        keys = _turned(self._sketches[places, band % 2], band // 2 * TURN)
+        order = np.lexsort((places, keys, hashes))
+        for distance in range(1, BESIDE + 1):
+            later = np.flatnonzero(within >= distance)
+            yield places[order[later - distance]], places[order[later]]
 
     def _part(self, path: Path, part: int, parts: int) -> tuple[Hashes, Places]:
         """The rows of one part of a band that share their hash with another, by hash, then by place."""
@@ -111,20 +127,20 @@ def _append(path: Path, values: npt.NDArray[Any]) -> None:
         file.write(values.tobytes())
 
 
-def _bucket_pairs(hashes: Hashes, places: Places) -> Iterator[tuple[Places, Places]]:
-    """Rows of one bucket stand together; pairs by distance, then with the first rows of larger buckets."""
-    if not len(hashes):
-        return
-    fresh = np.r_[True, hashes[1:] != hashes[:-1]]
+def _sizes(starts: Places) -> Places:
+    """Rows in the bucket of each row."""
+    _, which, counts = np.unique(starts, return_inverse=True, return_counts=True)
+    sizes: Places = counts[which]
+    return sizes
+
+
+def _turned(words: Hashes, bits: int) -> Hashes:
+    """The bits of each word turned left, so that others decide the order."""
+    return (words << np.uint64(bits)) | (words >> np.uint64(64 - bits)) if bits else words
+
+
+def _buckets(hashes: Hashes) -> tuple[Places, Places]:
+    """Of rows sorted by hash: the place of each within its bucket, and where its bucket begins."""
+    fresh = np.r_[True, hashes[1:] != hashes[:-1]][: len(hashes)]
     starts = np.flatnonzero(fresh)[np.cumsum(fresh) - 1]
-    within = np.arange(len(hashes)) - starts
-    for distance in range(1, BEFORE + 1):
-        later = np.flatnonzero(within >= distance)
-        if not len(later):
-            return
-        yield places[later - distance], places[later]
-    for offset in range(FIRST):
-        later = np.flatnonzero(within > offset + BEFORE)
-        if not len(later):
-            return
-        yield places[starts[later] + offset], places[later]
+    return np.arange(len(hashes)) - starts, starts
