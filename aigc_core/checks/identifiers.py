@@ -43,7 +43,7 @@ def luhn(digits: str) -> bool:
 def is_card(digits: str) -> bool:
     """A payment card number: first digits and length of a scheme, and the check digit."""
     known = any(len(digits) in lengths and digits.startswith(starts) for starts, lengths in _CARDS)
-    return known and len(set(digits)) > 2 and luhn(digits)
+    return known and len(set(digits)) > 1 and luhn(digits)
 
 
 def is_gtin(digits: str) -> bool:

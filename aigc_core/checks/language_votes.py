@@ -12,7 +12,7 @@ from aigc_core.checks.views import language_of
 
 LEAST_CHARACTERS = 60
 """Shorter texts are not put to the vote: names and sizes decide it by chance."""
-SURE = 0.95
+SURE = 0.90
 """Normalised probability from which the vote counts."""
 FEW_ENGLISH = 2
 """English texts with at least so many function words are not put to the vote."""

@@ -150,7 +150,8 @@ def _is_announced(place: _Place) -> bool:
     """A phone number of any country, because a word before it says so; not a list of sizes."""
     written = re.search(r"\d{3}", place.value) is not None or set(re.findall(r"\D", place.value)) in ({"-"}, {"."})
     said = place.follows(PHONE_CUE) or place.precedes(PHONE_LABEL)
-    return 6 <= len(place.digits) <= 15 and written and said and not re.match(DATE, place.value)
+    digits = re.sub(r"(?:x|ext).*|\D", "", place.value)
+    return 6 <= len(digits) <= 15 and written and said and not re.match(DATE, place.value)
 
 
 def _is_number(text: str, region: str | None) -> bool:
@@ -202,7 +203,7 @@ _RECOGNISERS: tuple[tuple[str, str, Proof], ...] = (
      lambda p: len(p.value) > 6 and is_ip(p.value)),
     ("PHONE", r"(?<![\d.])(?:\+?86[- ]?)?1[3-9]\d(?:\d{8}|-\d{4}-\d{4}| \d{4} \d{4})(?!\d)(?!\.\d)", _always),
     ("PHONE", r"(?<!\d)\(?0\d{2,3}[-)] ?[1-9]\d{6,7}(?!\d)|(?<![\d.])[48]00-\d{3}-?\d{4}(?!\d)", _always),
-    ("PHONE", r"(?<![\w.])(?:\+|00)(?: ?[()]{0,1}\d[()]{0,1}[ .\-/]?){7,17}(?!\d)", _is_international),
+    ("PHONE", r"(?<![\w.])(?:\+|00)(?:[ ().\-/]{0,3}\d){7,17}(?!\d)", _is_international),
     ("PHONE",
      r"(?<![\w.-])(?:1[-. ])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}-)[2-9]\d{2}-\d{4}(?: ?(?:x|ext\.?) ?\d{1,5})?(?!\d)",
      _always),
@@ -230,7 +231,8 @@ _NAME_ZH = re.compile(
     rf"(?=[^{HAN}]|$|电|手|微)"
     rf"|([{_SURNAMES}][{HAN}]{{0,2}}?(?:{'|'.join(TERMS['titles_zh'])}))"
 )
-_NAME_EN = re.compile(r"\b([A-Z][a-z]{2,12}) (?:[A-Z]\. )?[A-Z][a-z'’-]{1,20}\b")
+# Looked ahead for, so that a capital word before the name does not take it.
+_NAME_EN = re.compile(r"\b(?=(([A-Z][a-z]{2,12}) (?:[A-Z]\. )?[A-Z][a-z'’-]{1,20}\b))")
 CONTACTS = frozenset({"EMAIL", "PHONE", "MESSENGER"})
 
 
@@ -275,7 +277,7 @@ def _names(text: str, found: Sequence[Found]) -> Iterator[Found]:
         low, high = max(contact.start - REACH, 0), contact.end + REACH
         window = text[low:high]
         spans = [hit.span(1 if hit.group(1) else 2) for hit in _NAME_ZH.finditer(window)]
-        spans += [hit.span() for hit in _NAME_EN.finditer(window) if hit.group(1).lower() in given]
+        spans += [hit.span(1) for hit in _NAME_EN.finditer(window) if hit.group(2).lower() in given]
         for start, end in spans:
             if (low + start, low + end) not in seen:
                 seen.add((low + start, low + end))

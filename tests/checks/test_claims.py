@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from aigc_core.checks.base import TEXTS, Finding
+from aigc_core.checks.claims import ClaimParameters, Claims, flagged, is_ban, lexicons, load_rules
+from aigc_core.checks.views import view_of
+
+
+def _findings(
+    text: str, *, locale: str = "", markets: tuple[str, ...] = ("cn", "eu", "us"), proof: str = ""
+) -> list[Finding]:
+    locale = locale or ("zh" if any(sign > "\u2fff" for sign in text) else "en")
+    pairs = [{"name": "evidence", "value": proof}]
+    row = {"item_id": "i", "locale": locale, "text": text, "finish_reason": "", "prompt": "", "attributes": pairs}
+    check = Claims(ClaimParameters.model_validate({"markets": markets}))
+    return list(check(pa.RecordBatch.from_pylist([row], schema=TEXTS)).findings)
+
+
+def _ids(text: str, **options: object) -> set[str]:
+    return {flagged(finding) for finding in _findings(text, **options)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "check_id"),
+    [
+        ("这是国家级的工艺", "Q-C1"),
+        ("销量全国第一", "Q-C1"),
+        ("ＮＯ．１的选择", "Q-C1"),
+        ("全网首家采用", "Q-C1"),
+        ("三天见效，无副作用", "Q-C2"),
+        ("可以降血糖", "Q-C3"),
+        ("增强免疫力的早餐", "Q-C4"),
+        ("干细胞精华", "Q-C5"),
+        ("国宴专用茶叶", "Q-C6"),
+        ("经临床验证", "Q-C6"),
+        ("佩戴招财转运", "Q-C7"),
+        ("原价999，最后一天", "Q-C12"),
+        ("An Eco-Friendly mug", "Q-C8"),
+        ("Carbon neutral since 2020", "Q-C9"),
+        ("Boosts immunity every day", "Q-C10"),
+        ("FDA approved glaze", "Q-C11"),
+        ("Rated 5 stars", "Q-C11"),
+        ("The world's best mug", "Q-C12"),
+    ],
+)
+def test_each_rule_finds_its_claim(text: str, check_id: str) -> None:
+    assert check_id in _ids(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "第一步，先预热烤箱",
+        "最好先用温水清洗",
+        "最大的问题是尺码",
+        "最近很流行的款式",
+        "内增高运动鞋",
+        "一款显瘦身材的连衣裙",
+        "Evergreen shrubs and greenhouse glass",
+        "Sustainable fit",
+        "The epoxy cures in an hour",
+        "A slimming cut at the waist",
+    ],
+)
+def test_words_are_judged_in_context(text: str) -> None:
+    assert not _ids(text)
+
+
+def test_latin_terms_are_whole_words() -> None:
+    assert not _ids("A disorganically hurryish unbeatableness")
+
+
+def test_only_the_markets_asked_for() -> None:
+    assert _ids("An eco-friendly mug", markets=("cn",)) == set()
+    assert _ids("An eco-friendly mug", markets=("us",)) == {"Q-C11"}
+
+
+def test_a_document_lets_a_claim_of_level_evidence_pass() -> None:
+    assert _ids("经临床验证", proof="report-7.pdf") == set()
+    assert _ids("无副作用", proof="report-7.pdf") == {"Q-C2"}
+
+
+def test_levels() -> None:
+    found = {flagged(one): (one.severity, is_ban(one)) for one in _findings("国家级，临床验证，最后一天")}
+    assert found == {"Q-C1": ("block", True), "Q-C6": ("block", False), "Q-C12": ("quarantine", False)}
+
+
+def test_spans_and_evidence_are_those_of_the_text() -> None:
+    (finding,) = _findings("A mug: ＣＡＲＢＯＮ　ＮＥＵＴＲＡＬ!", locale="en", markets=("eu",))
+    assert finding.spans == ((7, 21),)
+    assert finding.evidence == "carbon neutral"
+
+
+def test_every_rule_says_its_law_and_a_way_out() -> None:
+    rules = load_rules(("cn", "eu", "us"))
+    assert len(rules) > 15
+    assert not [rule for rule in rules if not (rule.basis and rule.suggest and rule.title and rule.terms)]
+
+
+def test_no_term_is_lost_in_its_own_exceptions() -> None:
+    found = lexicons(("cn", "eu", "us"))
+    lost = [(r.rule_id, t) for r in load_rules(("cn", "eu", "us")) for t in r.terms if not found[r.lang].claims(t)]
+    assert not lost
+
+
+@pytest.mark.real
+def test_a_list_of_another_makers_terms_is_mostly_known(real_data: Path) -> None:
+    terms = (real_data / "checks/zh_adlaw_terms.txt").read_text("utf-8").split()
+    known = [term for term in terms if lexicons(("cn",))["zh"].claims(view_of(term).text)]
+    assert len(known) / len(terms) > 0.8
