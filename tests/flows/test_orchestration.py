@@ -49,7 +49,7 @@ def test_names_can_be_read(first_night: FirstNight) -> None:
     with get_client(sync_client=True) as client:
         flows_seen = {found.name for found in client.read_flow_runs(limit=200)}
         tasks_seen = {found.name for found in client.read_task_runs(flow_run_filter=named)}
-    steps = {f"{verb} {run}" for verb in ("ingest", "model for", "write", "publish")}
+    steps = {f"{verb} {run}" for verb in ("sources of", "model for", "write", "publish")}
     assert flows_seen >= {f"nightly {LINE}"} | steps
     assert tasks_seen >= {"write 1-0", "judge 1-0"}
 

@@ -110,6 +110,7 @@ def test_every_deployment_is_there(platform: Platform) -> None:
         "product-description": "cpu",
         "fashion-description": "cpu",
         "ad-copy-zh": "cpu",
+        "ingest": "cpu",
         "fine-tune": "gpu",
         "generate": "gpu",
     }

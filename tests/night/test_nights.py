@@ -121,7 +121,8 @@ def test_a_finished_night_is_in_the_index_once(finished: tuple[Shop, RunSummary]
 
 def test_every_question_has_its_table(finished: tuple[Shop, RunSummary]) -> None:
     sources = query_sources(open_workspace(str(finished[0].root / "lake")))
-    assert set(sources) == {f"published_{LINE}", "rejects", "requests", "outcomes", "findings", "runs"}
+    told = {"rejects", "requests", "outcomes", "findings", "runs"}
+    assert set(sources) == told | {f"published_{LINE}", f"catalogue_{LINE}"}
     assert sources["outcomes"].count_rows() == sources["requests"].count_rows() == 22
 
 

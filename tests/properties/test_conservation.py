@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shop import LINE, Made, Shop
 
 from aigc_core.catalog.outcomes import Occasion, keep_rejects, write_outcomes
-from aigc_core.catalog.publish import publish, published_schema
+from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.errors import ConservationBroken
 from aigc_core.records import AuditReport, Edition
 from aigc_core.storage.delta import Table
@@ -59,7 +59,7 @@ def test_shelf_and_rejects_share_the_batch_out(mixed: Made, shop: Shop, states: 
     root = shop.root / str(number)
     report, shelf, rejects = decided(mixed, states, root), Table(str(root / "shelf")), Table(str(root / "rejects"))
     schema = published_schema(LINE, shop.line.recipe.label)
-    publish(mixed.batch, report, report.require_passed(), shelf, schema)
+    publish(mixed.batch, report, report.require_passed(), Shelf(table=shelf, schema=schema))
     keep_rejects(mixed.batch, report, rejects, decided_at="2026-01-01T00:00:00+00:00")
     found = Counter({"published": shelf.dataset().count_rows()} if shelf.exists() else {})
     found.update(rejects.dataset().to_table()["state"].to_pylist() if rejects.exists() else [])

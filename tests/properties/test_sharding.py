@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shop import Made, Shop, item, rows_of
 
-from aigc_core.catalog.publish import publish, published_schema
+from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.generation.requests import ATTRIBUTES
 from aigc_core.generation.shards import Left, plan_shards
@@ -144,7 +144,7 @@ def published(root: Path, line: ContentLine, shard_rows: int) -> list[dict[str, 
     shop = Shop(root=root, line=replace(line, recipe=line.recipe.model_copy(update={"generation": generation})))
     made: Made = shop.made(ITEMS)
     schema = published_schema(line.name, line.recipe.label)
-    publish(made.batch, made.report, made.report.require_passed(), shop.shelf, schema)
+    publish(made.batch, made.report, made.report.require_passed(), Shelf(table=shop.shelf, schema=schema))
     rows = rows_of(shop.shelf)
     assert all(row["aigc_produce_id"] == content_number(*number_of(row)) for row in rows)
     return [{name: value for name, value in row.items() if name not in MAKING_FACTS} for row in rows]
