@@ -81,8 +81,10 @@ def _floor(locale: str, lengths: Lengths) -> int:
 
 
 def _limits(locale: str, lengths: Lengths) -> dict[str, int]:
-    least = max(_floor(locale, lengths), min(lengths.p01 // 2, 4 * FLOOR.get(locale, LATIN_FLOOR)))
-    return {"min_chars": least, "max_chars": max(rounded_up(lengths.p99 * 1.25), 2 * least, 60)}
+    """A text shorter than nearly all of the source's is published with a warning."""
+    least = _floor(locale, lengths)
+    soft = {"soft_min_chars": lengths.p01 // 2} if lengths.p01 // 2 > least else {}
+    return {"min_chars": least, "max_chars": max(rounded_up(lengths.p99 * 1.25), 10 * least, 100), **soft}
 
 
 def _pairs(profile: Profile, texts: Mapping[str, ColumnProfile]) -> int:

@@ -14,12 +14,12 @@ LINE_NAME = re.compile(r"[a-z][a-z0-9_]{1,47}")
 _UNBROKEN = 1_000_000
 _BREAKS = re.compile("[\n\r\x85\u2028\u2029]")
 """What YAML takes for the end of a line."""
-_SENTENCES = {
-    "zh": ("为", "，", "：", "。"),
-    "ja": ("は", "、", "：", "。"),
-}
-"""Locale -> between a name and its value, between facts, after the title, at the end."""
+_HAN = re.compile("[\u4e00-\u9fff]")
 _SENTENCE = (" ", ", ", ": ", ".")
+_SENTENCES = {"zh": ("为", "，", "：", "。"), "ja": ("は", "、", "：", "。")}
+"""Locale -> between a name and its value, between facts, after the title, at the end; `_SENTENCE` elsewhere."""
+_UNNAMED = ("这件商品的资料如下：", "。以上内容来自商品资料。")
+"""Around the bare values in a Chinese text, where the facts have no Chinese names."""
 
 
 def fill(template: str, view: Mapping[str, object]) -> str:
@@ -38,15 +38,16 @@ def _template(locale: str, roles: Roles) -> list[str]:
     fact = "{{ labels.get(name, name) }}" + between + "{{ value }}"
     labels = {one.name: one.label for one in roles.attributes if one.label != one.name}
     title = roles.title.name if roles.title else ""
-    opened = [f"{{%- set labels = {_literal(labels)} -%}}"]
+    opened = [f"{{%- set labels = {_literal(labels)} -%}}"] if labels or not roles.pairs else []
+    if roles.pairs:
+        fact = "{{ name }}" + between + "{{ value }}"
+    elif locale == "zh" and not any(_HAN.search(one.label) for one in roles.attributes):
+        after, fact, end = f"{after if title else ''}{_UNNAMED[0]}", "{{ value }}", _UNNAMED[1]
     if title:
         opened.append(f"{{{{ attributes[{_literal(title)}] }}}}")
-    loop = f"{{%- for name, value in items if name != {_literal(title)} %}}"
-    first = after if title else ""
-    return [
-        *opened,
-        f"{loop}{{{{ {_literal(first)} if loop.first else {_literal(comma)} }}}}{fact}{{% endfor %}}{end}",
-    ]
+    loop = f"{{%- for name, value in items{f' if name != {_literal(title)}' if title else ''} %}}"
+    first = after if title or after.endswith(_UNNAMED[0]) else ""
+    return [*opened, f"{loop}{{{{ {_literal(first)} if loop.first else {_literal(comma)} }}}}{fact}{{% endfor %}}{end}"]
 
 
 def _literal(value: object) -> str:
@@ -60,9 +61,7 @@ def yaml_value(value: object) -> str:
     text = text.removesuffix("\n").removesuffix("\n...")
     if not _BREAKS.search(text):
         return text
-    quoted: str = yaml.safe_dump(
-        value, default_flow_style=True, default_style='"', allow_unicode=True, width=_UNBROKEN, sort_keys=False
-    )
+    quoted: str = yaml.safe_dump(value, default_flow_style=True, default_style='"', width=_UNBROKEN, sort_keys=False)
     return quoted.strip()
 
 
