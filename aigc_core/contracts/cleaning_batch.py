@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,6 +26,8 @@ BETWEEN = "~"
 """Joins the texts of a column, to look at all of them at once: a character that means nothing to any step."""
 
 _EMPTY = {None, ""}
+_MOST_HOLES = 4
+"""Cells looked up for each that is there: above it, each row is asked for its own columns only."""
 
 
 class Batch:
@@ -86,13 +88,29 @@ class TextRun:
 
     def __call__(self, batch: Batch) -> None:
         """Clean the texts of a batch."""
-        names = sorted(set().union(*batch.values)) if self._all else self._named
-        for name in names:
+        for name, places in self._columns(batch).items():
             steps = [step for step in self._steps if not step.columns or name in step.columns]
-            self._clean_column(batch, name, steps)
+            self._clean_column(batch, name, places, steps)
 
-    def _clean_column(self, batch: Batch, name: str, steps: Sequence[TextStep]) -> None:
-        cells = [values.get(name) for values in batch.values]
+    def _columns(self, batch: Batch) -> Mapping[str, Sequence[int]]:
+        """Column -> the rows that may hold it."""
+        everywhere = range(len(batch.values))
+        if not self._all:
+            return dict.fromkeys(self._named, everywhere)
+        names: set[str] = set().union(*batch.values)
+        if len(names) * len(everywhere) <= _MOST_HOLES * sum(map(len, batch.values)):
+            return dict.fromkeys(sorted(names), everywhere)
+        holders: dict[str, list[int]] = {}
+        for row, values in enumerate(batch.values):
+            for name in values:
+                holders.setdefault(name, []).append(row)
+        return holders
+
+    def _clean_column(self, batch: Batch, name: str, places: Sequence[int], steps: Sequence[TextStep]) -> None:
+        if len(places) == len(batch.values):
+            cells = [values.get(name) for values in batch.values]
+        else:
+            cells = [batch.values[row].get(name) for row in places]
         kinds = set(map(type, cells))
         if str not in kinds:
             return
@@ -104,7 +122,7 @@ class TextRun:
         changed = column.changed()
         if changed or column.held:
             self._count(cells, column)
-            _write(batch, name, cells, changed, column.held)
+            _write(batch, name, zip(places, cells, strict=True), changed=changed, held=column.held)
 
     def _count(self, cells: Sequence[object], column: "_Column") -> None:
         often = Counter(cell for cell in cells if type(cell) is str)
@@ -155,9 +173,14 @@ def _changed(step: TextStep, text: str) -> str | None:
 
 
 def _write(
-    batch: Batch, name: str, cells: Sequence[Any], changed: Mapping[str, str | None], held: Mapping[str, Sequence[str]]
+    batch: Batch,
+    name: str,
+    cells: Iterable[tuple[int, Any]],
+    *,
+    changed: Mapping[str, str | None],
+    held: Mapping[str, Sequence[str]],
 ) -> None:
-    for row, cell in enumerate(cells):
+    for row, cell in cells:
         if type(cell) is not str:
             continue
         if cell in changed:

@@ -42,7 +42,9 @@ def row_stage(step: Step, label: str, counts: Counter[str]) -> Stage:
 
 def is_filled(value: RawValue) -> bool:
     """Whether a cell holds something: neither null nor blank text."""
-    return value is not None and not (isinstance(value, str) and not value.strip())
+    if isinstance(value, str):
+        return bool(value) and not value.isspace()
+    return value is not None
 
 
 def plain(value: RawValue) -> str:

@@ -2,6 +2,10 @@
 
 A step is a mapping with one key that names it, and may say `only: corpus` or `only: catalogue`. Steps run in the order
 they stand, on the source's columns, before `columns` maps those to the contract's.
+
+An order that suits texts: `mojibake`, `controls`, `html_to_text`, `unicode`, `whitespace`; each may uncover work for
+the next. `fold` goes before them, so that each product is cleaned once; `pairs` before steps on `all` columns, so that
+what separates pairs is still there.
 """
 
 import re

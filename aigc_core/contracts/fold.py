@@ -97,11 +97,13 @@ class Folding:
 
 def _merged(lines: Sequence[RawRow], *, last: bool) -> dict[str, RawValue]:
     """Each column's first filled cell, or its last; columns in order of appearance."""
-    values: dict[str, RawValue] = {}
+    names = dict.fromkeys(name for line in lines for name in line.values)
+    values: dict[str, RawValue] = dict.fromkeys(names)
+    missing = list(names)
     for line in reversed(lines) if last else lines:
-        for name, value in line.values.items():
-            if name not in values or (not is_filled(values[name]) and is_filled(value)):
-                values[name] = value
+        found = {name: line.values.get(name) for name in missing}
+        values.update({name: value for name, value in found.items() if value is not None})
+        missing = [name for name, value in found.items() if not is_filled(value)]
     return values
 
 
@@ -115,4 +117,4 @@ def _source(lines: Sequence[RawRow]) -> dict[str, RawValue]:
     raw = [line.values if line.source is None else line.source for line in lines]
     if len(raw) == 1:
         return raw[0]
-    return {"lines": [{name: value for name, value in one.items() if is_filled(value)} for one in raw]}
+    return {"lines": [{name: value for name, value in one.items() if value not in (None, "")} for one in raw]}

@@ -1,6 +1,5 @@
 """From a source's columns to the contract's, as the recipe says; and from a contract's row to attributes."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -28,7 +27,16 @@ class _Plan(NamedTuple):
     """What a changed value is called, its cleaned column, and the columns of the source it comes from."""
 
 
+class _Attributes(NamedTuple):
+    """What a recipe shows the model, ready for many rows."""
+
+    recipe: Recipe
+    columns: list[tuple[str, str, str]]
+    """Name, contract column, unit."""
+
+
 _PLANS: dict[tuple[int, int], _Plan] = {}
+_ATTRIBUTES: dict[int, _Attributes] = {}
 
 
 def catalogue_row(recipe: Recipe, contract: ObjectContract, values: Mapping[str, object]) -> dict[str, object]:
@@ -55,12 +63,15 @@ def changed_values(recipe: Recipe, contract: ObjectContract, row: RawRow) -> dic
     """
     if row.source is None:
         return {}
+    plan = _plan(recipe, contract)
     folded = row.source.get("lines") if row.lines > 1 else None
     lines = folded if isinstance(folded, list) else [row.source]
     found: dict[str, str] = {}
-    for name, column, origins in _plan(recipe, contract).origins:
-        raw = list(dict.fromkeys(text for origin in origins for text in _texts(lines, origin)))
+    for name, column, origins in plan.origins:
         value = row.values.get(column)
+        if len(origins) == 1 and value == lines[0].get(origins[0]):
+            continue
+        raw = list(dict.fromkeys(text for origin in origins for text in _texts(lines, origin)))
         if raw and not (len(origins) == 1 and ("" if value is None else str(value)) in raw):
             found[name] = " | ".join(raw)
     return found
@@ -91,13 +102,13 @@ def require_columns(recipe: Recipe, contract: ObjectContract, names: Iterable[st
 def attributes_of(recipe: Recipe, row: Mapping[str, Any]) -> list[dict[str, str]]:
     """What the model is shown of one contract row: (name, value) in prompt order; absent values are left out."""
     if recipe.columns.attribute_pairs:
-        return [{"name": str(name), "value": str(value)} for name, value in json.loads(row[PAIRS])]
+        return [{"name": name, "value": value} for name, value in literal_pairs(row[PAIRS]) or ()]
     shown = []
-    for name, attribute in recipe.attributes.items():
-        value = row[attribute.column]
+    for name, column, unit in _shown(recipe):
+        value = row[column]
         if value is not None:
-            text = written(value)
-            shown.append({"name": name, "value": f"{text} {attribute.unit}" if attribute.unit else text})
+            text = " ".join(value.split()) if type(value) is str else written(value)
+            shown.append({"name": name, "value": f"{text} {unit}" if unit else text})
     return shown
 
 
@@ -137,6 +148,17 @@ def _plan(recipe: Recipe, contract: ObjectContract) -> _Plan:
             _PLANS.clear()
         _PLANS[key] = plan = _planned(recipe, contract)
     return plan
+
+
+def _shown(recipe: Recipe) -> list[tuple[str, str, str]]:
+    """Name, contract column and unit of each attribute, found once a recipe."""
+    ready = _ATTRIBUTES.get(id(recipe))
+    if ready is None or ready.recipe is not recipe:
+        if len(_ATTRIBUTES) >= _MOST_PLANS:
+            _ATTRIBUTES.clear()
+        columns = [(name, attribute.column, attribute.unit) for name, attribute in recipe.attributes.items()]
+        _ATTRIBUTES[id(recipe)] = ready = _Attributes(recipe, columns)
+    return ready.columns
 
 
 def _planned(recipe: Recipe, contract: ObjectContract) -> _Plan:

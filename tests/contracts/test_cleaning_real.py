@@ -83,10 +83,10 @@ cleaning:
   - placeholders: {columns: [Option1 Value], values: [Default Title]}
   - placeholders: {columns: [Type], values: [Insurance], do: quarantine, match: cell, reason: a fee and no product}
   - fold: {by: Handle, collect: {options: Option1 Value}, count: variants, same: [Title]}
-  - html_to_text: [Title, Body (HTML)]
   - mojibake: all
-  - unicode: NFC
   - controls: all
+  - html_to_text: [Title, Body (HTML)]
+  - unicode: NFC
   - whitespace: all
   - defaults: {Vendor: unknown}
 columns:
