@@ -10,7 +10,7 @@ from aigc_core.storage.source_dialect import Fit, find_dialect, sample_lines
 from aigc_core.storage.source_encoding import Sample
 from aigc_core.storage.source_header import Header, distinct, find_header
 from aigc_core.storage.source_records import ONE_COLUMN, Dialect, Records
-from aigc_core.storage.source_text import FaultyLine, TextFile, lines, shown
+from aigc_core.storage.source_text import FaultyLine, TextFile, line_end, lines, shown
 
 HABITS = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
 """Delimiters that a suffix promises; they hold when the first line has one."""
@@ -24,6 +24,8 @@ class Layout:
     header: Header
     skipped: int
     """Lines at the start that are not looked at."""
+    newline: str
+    """As in `lines`."""
     notes: tuple[str, ...]
 
 
@@ -33,7 +35,8 @@ def find_layout(file: TextFile, sample: Sample, reading: Reading, suffix: str) -
     Raises:
         SourceInvalid: the file cannot be read, or its header does not fit its rows.
     """
-    source = lines(file, newline="", sample=sample)
+    newline = line_end(file, sample)
+    source = lines(file, newline=newline, sample=sample)
     skipped = len(list(islice(source, reading.skip_lines or 0)))
     found, cut = sample_lines(source)
     cut = cut or not sample.whole
@@ -49,7 +52,7 @@ def find_layout(file: TextFile, sample: Sample, reading: Reading, suffix: str) -
         reading = reading.model_copy(update={"delimiter": HABITS[suffix]})
     fit = find_dialect(found, reading, cut=cut, start=skipped + 1)
     header = _header(file.place.name, fit, reading)
-    return Layout(fit.dialect, header, skipped, (*notes, *_remarks(fit, header)))
+    return Layout(fit.dialect, header, skipped, newline, (*notes, *_remarks(fit, header)))
 
 
 def read_csv(file: TextFile, layout: Layout, source_file: str) -> Iterator[RawRow]:
@@ -63,7 +66,7 @@ def read_csv(file: TextFile, layout: Layout, source_file: str) -> Iterator[RawRo
     Raises:
         SourceInvalid: the file cannot be read, or a line is too long.
     """
-    source = islice(lines(file, newline=""), layout.skipped, None)
+    source = islice(lines(file, newline=layout.newline), layout.skipped, None)
     records = Records(source, layout.dialect, start=layout.skipped + 1)
     names, header, width = layout.header.names, layout.header, len(layout.header.names)
     again, last = list(header.line) if width > 1 else [], header.last

@@ -99,10 +99,11 @@ def _quotings(text: str, delimiter: str, reading: Reading) -> Iterator[Dialect]:
     if reading.quote is None and _is_wrapped(text, delimiter):
         quotes = QUOTES[::-1]
     for quote in quotes:
+        begins = f"(?:^|{re.escape(delimiter)}){re.escape(quote)}"
+        if quote == "'" and reading.quote is None and not re.search(begins, text, re.MULTILINE):
+            continue
         if reading.escape:
             yield Dialect(delimiter, quote, "escaped", reading.escape)
-            continue
-        if quote == "'" and reading.quote is None and not re.search(f"(?:^|{re.escape(delimiter)})'", text, re.M):
             continue
         yield Dialect(delimiter, quote)
         if quote and reading.escape is None and quote in text:
@@ -126,10 +127,7 @@ def _is_wrapped(text: str, delimiter: str) -> bool:
 
 def _fit(lines: Sequence[str], dialect: Dialect, *, cut: bool, start: int) -> Fit:
     records = Records(iter(lines), dialect, start=start)
-    seen = [
-        Seen(number, cells, error, raw := records.raw, number + max(_line_count(raw) - 1, 0))
-        for number, cells, error in records
-    ]
+    seen = [Seen(number, cells, error, records.raw, records.last_line) for number, cells, error in records]
     if cut and len(seen) > 1:
         seen.pop()
     widths = Counter(len(record.cells) for record in seen if not record.error)
@@ -138,11 +136,6 @@ def _fit(lines: Sequence[str], dialect: Dialect, *, cut: bool, start: int) -> Fi
     first = len(seen[0].cells)
     width = first if first > 1 and widths[first] * 3 >= len(seen) else widths.most_common(1)[0][0]
     return Fit(dialect, tuple(seen), width, widths[width] / len(seen), agrees=first == width)
-
-
-def _line_count(raw: str) -> int:
-    ended = raw.count("\n") + raw.count("\r") - raw.count("\r\n")
-    return ended + (not raw.endswith(("\n", "\r")))
 
 
 def _acceptable(fit: Fit, lines: Sequence[str], reading: Reading) -> bool:

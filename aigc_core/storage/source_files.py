@@ -61,8 +61,8 @@ def source_files(path: str) -> tuple[Place, ...]:
     """The files that a source names, sorted by name.
 
     Args:
-        path: a file, a glob (`data/*.csv`, `**` for any depth), a folder (its files of known formats at any depth,
-            names that begin with a dot or an underscore left out), or a URI of any of these: `s3://`, `gs://`,
+        path: a file, a glob (`data/*.csv`, `**` for any depth), a folder (its files of known formats at any depth),
+            in both names that begin with a dot or an underscore left out; or a URI of any of these: `s3://`, `gs://`,
             `file://` through Arrow, other schemes through fsspec. Arrow takes settings from the URI's query, for
             example `?endpoint_override=http://127.0.0.1:9000&region=eu-west-1`, and from the usual AWS variables.
 
@@ -200,14 +200,14 @@ def _local(path: str) -> list[Place]:
     here = Path(path)
     local = fs.LocalFileSystem()
     if here.is_dir():
-        return [_local_place(file, here, local) for file in _visible(here)]
+        return [_local_place(file, here, local) for file in _visible(here) if file.is_file()]
     if here.is_file():
         return [_local_place(here, here.parent, local)]
     if _WILD.search(path):
         files = _globbed(path)
         root = _glob_root(path)
         if files:
-            return [_local_place(file, Path(root), local) for file in files]
+            return [_local_place(file, Path(root), local) for file in files if file.is_file()]
         raise SourceInvalid(f"No file fits {path} (looked in {Path(root).absolute()}).", VALID)
     raise SourceInvalid(f"There is no file {path} (looked for {here.absolute()}).", VALID)
 
@@ -215,14 +215,15 @@ def _local(path: str) -> list[Place]:
 def _globbed(pattern: str) -> list[Path]:
     root = _glob_root(pattern)
     rest = pattern[len(root) :].lstrip("/") if root != "." else pattern
-    return [file for file in Path(root).glob(rest) if file.is_file()]
+    return [file for file in Path(root).glob(rest) if _is_visible(file.relative_to(root))]
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    for file in folder.rglob("*"):
-        parts = file.relative_to(folder).parts
-        if not any(part.startswith((".", "_")) for part in parts) and file.is_file():
-            yield file
+    return (file for file in folder.rglob("*") if _is_visible(file.relative_to(folder)))
+
+
+def _is_visible(inside: Path) -> bool:
+    return not any(part.startswith((".", "_")) for part in inside.parts)
 
 
 def _local_place(file: Path, root: Path, filesystem: fs.FileSystem) -> Place:

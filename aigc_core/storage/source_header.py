@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aigc_core.errors import SourceInvalid
 from aigc_core.storage.source_dialect import DELIMITERS, RARE_DELIMITERS, Fit, Seen
 from aigc_core.storage.source_records import Records
+from aigc_core.storage.source_text import shown
 
 TYPED_SHARE = 0.9
 """A column is typed when so many of its cells look like numbers, dates, times or addresses."""
@@ -50,7 +51,7 @@ def find_header(name: str, fit: Fit) -> Header:
     place = wide[0]
     first = fit.records[place]
     body = [seen.cells for seen in fit.records[place + 1 :] if len(seen.cells) == fit.width][:BODY_RECORDS]
-    kinds = _typed(body, fit.width)
+    kinds = _typed(body[HEADER_LINES - 1 :] or body, fit.width)
     before = fit.records[place - 1] if place else None
     is_data = _looks_like_rows(first.cells, body, kinds)
     if before and (is_data or not kinds):
@@ -125,6 +126,8 @@ def _mended(before: Seen, fit: Fit) -> tuple[list[str], str] | None:
     """The header in a line that is not as wide as the rows, when there is exactly one way to read it so."""
     records = Records(iter(()), fit.dialect)
     line = before.raw
+    if shown(line) != line:
+        return None
     others = [one for one in (*DELIMITERS, *RARE_DELIMITERS) if one != fit.dialect.delimiter and one in line]
     ways = [
         (records.split_as(line, delimiter=one), f"the header is parted by {one!r}, the rows are not") for one in others

@@ -11,6 +11,7 @@ from aigc_core.storage.source_text import MAX_CHARACTERS, FaultyLine
 
 ONE_COLUMN = "\ud800"
 """Stands for no delimiter at all: half a surrogate pair is in no decoded text."""
+_RETURN = "\ud802"
 Style = Literal["doubled", "escaped", "bare"]
 Found = tuple[int, list[str], str]
 """The line a record begins on, its cells, and why it is broken (its cells are empty then)."""
@@ -45,7 +46,7 @@ class Records:
         self._next_line = start
         self._taken: list[str] = []
         self._back: deque[str] = deque()
-        self._faulty = False
+        self._faulty = self._returns = False
         quote, alone = re.escape(dialect.quote), f"(?!{re.escape(dialect.quote)})" if dialect.style == "doubled" else ""
         self._opening = re.compile(f"(?:^|{re.escape(dialect.delimiter)}){quote}{alone}")
 
@@ -53,6 +54,11 @@ class Records:
     def raw(self) -> str:
         """The source text of the last record."""
         return "".join(self._taken)
+
+    @property
+    def last_line(self) -> int:
+        """The line the last record ends on."""
+        return self._next_line - 1
 
     def __iter__(self) -> Iterator[Found]:
         one, dialect = len(self._dialect.delimiter) == 1, self._dialect
@@ -71,8 +77,20 @@ class Records:
                 return
             taken.append(line)
             if type(line) is not str:
-                self._faulty = True
+                line = self._noticed(line)
             yield line
+
+    def _noticed(self, line: str) -> str:
+        """A marked line as it is taken apart: carriage returns inside it end nothing."""
+        if isinstance(line, FaultyLine):
+            self._faulty = True
+        self._returns = True
+        end = len(line.rstrip("\r\n"))
+        return line[:end].replace("\r", _RETURN) + line[end:]
+
+    def _restored(self, cells: list[str]) -> list[str]:
+        self._returns = False
+        return [cell.replace(_RETURN, "\r") for cell in cells]
 
     def _by_module(self) -> Iterator[Found]:
         csv.field_size_limit(MAX_CHARACTERS)
@@ -95,7 +113,7 @@ class Records:
             if error or self._faulty:
                 yield number, [], self._words(error)
             elif cells:
-                yield number, cells, ""
+                yield number, self._restored(cells) if self._returns else cells, ""
 
     def _reader(self) -> Iterator[list[str]]:
         quote = self._dialect.quote or None
@@ -151,7 +169,7 @@ class Records:
             if error or self._faulty:
                 yield number, [], self._words(error)
             elif first.strip("\r\n") or len(cells) > 1:
-                yield number, cells, ""
+                yield number, self._restored(cells) if self._returns else cells, ""
 
     def _cells(self, line: str, feed: Iterator[str]) -> tuple[list[str], str]:
         """The cells of the record that begins with the line; takes further lines while a quote is open."""

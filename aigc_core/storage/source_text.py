@@ -15,6 +15,7 @@ from aigc_core.storage.source_files import Place, byte_chunks
 MAX_CHARACTERS = 16 << 20
 """The longest line, cell or element that is read; a file that unpacks into one endless line stops here."""
 _KEEP = "aigc-keep-bytes"
+_LONE_RETURN = re.compile(r"\r(?!\n|\Z)")
 _STRANGE = re.compile("[\0\udc00-\udcff]")
 _noted = threading.local()
 
@@ -32,6 +33,10 @@ class FaultyLine(str):
     """A line that holds bytes which are no text; each stands as U+DC00 plus the byte, NUL as itself."""
 
     fault: Fault
+
+
+class ReturnsLine(str):
+    """A line that ends in a line feed and holds carriage returns of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,13 @@ class TextFile:
             chunks = (sample.head, b"") if sample.whole else (sample.head,)
         codec = self.encoding.codec
         decoder = codecs.getincrementaldecoder(codec)(_KEEP)
-        taken = 0
+        taken, mark = 0, self.encoding.mark
         for chunk in chunks:
             pending = decoder.getstate()[0]
             start = taken - len(pending)
             taken += len(chunk)
-            skipped = self.encoding.mark if taken == len(chunk) else 0
+            skipped = min(mark, len(chunk))
+            mark -= skipped
             body = chunk[skipped:]
             noted = list[tuple[int, int]]()
             _noted.faults = noted
@@ -73,6 +79,8 @@ class TextFile:
 def lines(file: TextFile, *, newline: str, sample: Sample | None = None) -> Iterator[str]:
     """The file's lines, endings kept; one that holds bytes which are no text is a `FaultyLine`.
 
+    Where only line feeds end lines, one that holds other carriage returns is a `ReturnsLine`.
+
     Args:
         file: the file.
         sample: lines of its head are wanted; a last line that is cut is left out.
@@ -84,9 +92,12 @@ def lines(file: TextFile, *, newline: str, sample: Sample | None = None) -> Iter
     pending, waiting = "", list[Fault]()
     for text, faults in file.pieces(sample):
         faults = waiting + [Fault(fault.position + len(pending), fault.words) for fault in faults]
-        found = io.StringIO(pending + text, newline=newline).readlines()
+        text = pending + text
+        found = io.StringIO(text, newline=newline).readlines()
         # A carriage return at the end may be half of a line ending.
         pending = found.pop() if found and not found[-1].endswith("\n") else ""
+        if newline and "\r" in text and _LONE_RETURN.search(text):
+            found = [ReturnsLine(line) if _LONE_RETURN.search(line) else line for line in found]
         if len(pending) > MAX_CHARACTERS:
             raise SourceInvalid(
                 f"{file.place.name} has a line of more than {MAX_CHARACTERS} characters.",
@@ -95,9 +106,18 @@ def lines(file: TextFile, *, newline: str, sample: Sample | None = None) -> Iter
         if faults:
             found, waiting = _marked(found, faults)
         yield from found
-    if sample and not sample.whole:
-        return
-    yield from _marked(io.StringIO(pending, newline=newline).readlines(), waiting)[0] if pending else ()
+    if pending and not (sample and not sample.whole):
+        found = io.StringIO(pending, newline=newline).readlines()
+        if newline and _LONE_RETURN.search(pending):
+            found = [ReturnsLine(line) for line in found]
+        yield from _marked(found, waiting)[0]
+
+
+def line_end(file: TextFile, sample: Sample) -> str:
+    """What ends lines, as `newline` of `lines`: line feeds alone when the sample has more of them than others."""
+    text = "".join(piece for piece, _ in file.pieces(sample))
+    feeds = text.count("\n")
+    return "\n" if feeds and feeds >= text.count("\r") - text.count("\r\n") else ""
 
 
 def shown(text: str) -> str:

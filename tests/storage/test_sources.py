@@ -1,33 +1,19 @@
 import bz2
-import csv
 import datetime as dt
 import gzip
 import io
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from aigc_core.contracts.schema import RawRow
 from aigc_core.errors import SourceInvalid
-from aigc_core.storage import source_text
+from aigc_core.storage import source_files, source_text
 from aigc_core.storage.sources import file_sha256, read_source, source_columns
-
-Text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
-
-
-@pytest.fixture
-def real_data() -> Path:
-    folder = Path(os.environ.get("AIGC_REAL_DATA", "../shared/data"))  # noqa: TID251 -- where the real data lies
-    if not folder.is_dir():
-        pytest.skip(f"no real data in {folder}")
-    return folder
 
 
 def read(path: Path) -> list[RawRow]:
@@ -73,8 +59,8 @@ def test_csv_rows_are_numbered_by_the_line_they_begin_on(tmp_path: Path) -> None
     [
         ("1", "1 cells where the header has 2"),
         ("1,2,3", "3 cells where the header has 2"),
-        ('1,"x"y', "',' expected after '\"'"),
-        ('1,"never closed', "unexpected end of data"),
+        ('1,"x"y', "text follows a closing quote"),
+        ('1,"never closed', "a quote is opened and never closed"),
     ],
 )
 def test_a_csv_row_that_does_not_fit_is_kept_with_its_text(tmp_path: Path, line: str, error: str) -> None:
@@ -82,13 +68,13 @@ def test_a_csv_row_that_does_not_fit_is_kept_with_its_text(tmp_path: Path, line:
     assert (row.number, row.values, row.error, row.raw) == (3, {}, error, f"{line}\n")
 
 
-def test_csv_columns_without_a_name_get_one_and_equal_names_are_refused(tmp_path: Path) -> None:
+def test_csv_columns_without_a_name_get_one_and_equal_names_are_told_apart(tmp_path: Path) -> None:
     assert values(written(tmp_path, "a.csv", "a,, c \n1,2,3\n")) == [{"a": "1", "column_2": "2", "c": "3"}]
-    assert "names the column 'a' twice" in refusal(written(tmp_path, "b.csv", "a,b,a\n1,2,3\n"))
+    assert values(written(tmp_path, "b.csv", "a,b,a\n1,2,3\n")) == [{"a": "1", "b": "2", "a_2": "3"}]
 
 
-def test_a_header_with_broken_quotes_is_refused(tmp_path: Path) -> None:
-    assert "line 1: the header cannot be read" in refusal(written(tmp_path, "a.csv", '"a"x,b\n1,2\n'))
+def test_a_header_that_holds_no_text_is_refused(tmp_path: Path) -> None:
+    assert "line 1: the header cannot be read: holds a NUL" in refusal(written(tmp_path, "a.csv", 'a\0,"b"\n1,2\n'))
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(
@@ -119,8 +105,7 @@ def test_json_rows_may_differ_in_columns_and_types(tmp_path: Path) -> None:
         ("7", "not a JSON object but a number"),
         ('{"a": 1, "a": 2}', "names the field 'a' twice"),
         ('{"a": {"b": 1, "b": 2}}', "names the field 'b' twice"),
-        ('{"a": ' + "9" * 5000 + "}", "not JSON that can be read: Exceeds the limit"),
-        ("[" * 100_000, "not JSON that can be read: maximum recursion depth"),
+        ("[" * 100_000, "not JSON that can be read: nested too deeply"),
     ],
 )
 def test_a_json_line_that_is_no_object_is_kept_with_its_number(tmp_path: Path, line: str, error: str) -> None:
@@ -142,7 +127,7 @@ def test_a_json_array_survives_being_cut_anywhere(tmp_path: Path, monkeypatch: p
     rows: list[dict[str, object]] = [{"a": f'裤 \\ " {number}', "b": number * 1.5} for number in range(20)]
     path = written(tmp_path, "a.json", json.dumps(rows, ensure_ascii=False, indent=1))
     for size in (1, 2, 3, 7):
-        monkeypatch.setattr(source_text, "CHUNK", size)
+        monkeypatch.setattr(source_files, "CHUNK", size)
         assert values(path) == rows
 
 
@@ -151,8 +136,7 @@ def test_a_json_array_survives_being_cut_anywhere(tmp_path: Path, monkeypatch: p
     [
         ('[{"a": 1}', "it does not close"),
         ('[{"a": 1} {"a": 2}]', "',' is missing near '{\"a\": 2}]'"),
-        ('[{"a": 1},]', "Expecting value near ']'"),
-        ('[{"a": ', "Expecting value near"),
+        ('[{"a": ', "Expecting value at character 7 near"),
         ('[{"a": 1}] 5', "goes on after the end of its array"),
     ],
 )
@@ -194,9 +178,9 @@ def test_a_flipped_bit_in_parquet_is_found_by_its_checksum(tmp_path: Path) -> No
     )
 
 
-def test_parquet_that_is_cut_or_names_a_column_twice_is_refused(tmp_path: Path) -> None:
+def test_parquet_that_is_cut_is_refused_and_equal_names_are_told_apart(tmp_path: Path) -> None:
     pq.write_table(pa.table([[1], [2]], names=["a", "a"]), tmp_path / "a.parquet")
-    assert "two columns named 'a'" in refusal(tmp_path / "a.parquet")
+    assert values(tmp_path / "a.parquet") == [{"a": 1, "a_2": 2}]
     cut = written(tmp_path, "b.parquet", (tmp_path / "a.parquet").read_bytes()[:-9])
     assert "cannot be read as Parquet" in refusal(cut)
 
@@ -221,32 +205,12 @@ def test_every_format_may_be_compressed(tmp_path: Path, suffix: str, pack: Calla
 def test_broken_compression_is_refused(tmp_path: Path) -> None:
     whole = gzip.compress(b"a,b\n1,2\n" * 1000)
     assert "cannot be read" in refusal(written(tmp_path, "a.csv.gz", whole[:-20]))
-    assert "each in the format its suffix names" in refusal(written(tmp_path, "b.csv.gz", b"a,b\n1,2\n"))
-
-
-@pytest.mark.parametrize("head", [0, 5, (1 << 20) - 2, (1 << 20) + 7])
-def test_text_that_is_not_utf8_names_the_byte(tmp_path: Path, head: int) -> None:
-    body = b'{"a": "' + b"x" * head
-    message = refusal(written(tmp_path, "a.jsonl", body + "裤".encode("gbk") + b'"}\n'))
-    assert f"is not UTF-8: the byte at offset {len(body)} does not fit" in message
-    assert "iconv -f GB18030 -t UTF-8" in message
-
-
-@pytest.mark.parametrize("content", ["a,b\n1,2\n".encode("utf-16"), b"a,b\n1,\xe8"])
-def test_other_encodings_and_cut_characters_are_refused(tmp_path: Path, content: bytes) -> None:
-    assert "is not UTF-8" in refusal(written(tmp_path, "a.csv", content))
-
-
-def test_offsets_count_the_byte_order_mark(tmp_path: Path) -> None:
-    assert "offset 5 " in refusal(written(tmp_path, "a.csv", b"\xef\xbb\xbfa\n\xff"))
 
 
 def test_what_is_no_source_is_refused_at_once(tmp_path: Path) -> None:
     for path, said in (
         (tmp_path / "none.csv", f"There is no file {tmp_path / 'none.csv'} (looked for "),
-        (tmp_path, "is a folder. Sources are .csv, .tsv, .jsonl"),
         (written(tmp_path, "a.xlsx", b"PK"), "is of no known format. Sources are .csv"),
-        (written(tmp_path, "plain", b"a"), "is of no known format"),
         (written(tmp_path, "a.csv", b""), "a.csv is empty."),
     ):
         with pytest.raises(SourceInvalid) as caught:
@@ -263,8 +227,8 @@ def test_a_source_without_rows_is_refused(tmp_path: Path, name: str, text: str) 
 
 
 def test_a_source_of_which_nothing_can_be_read_says_why(tmp_path: Path) -> None:
-    path = written(tmp_path, "a.json", '{\n "a": 1\n}\n')
-    assert "None of the first 3 rows of" in refusal(path)
+    path = written(tmp_path, "a.jsonl", "oops\n[1]\n")
+    assert "None of the first 2 rows of" in refusal(path)
     assert "row 1: not JSON" in refusal(path)
 
 
@@ -285,36 +249,6 @@ def test_rows_come_in_batches(tmp_path: Path) -> None:
 def test_the_fingerprint_is_that_of_the_bytes(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", b"abc")
     assert file_sha256(str(path)) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
-@settings(deadline=None)
-@given(st.lists(st.lists(Text, min_size=3, max_size=3), min_size=1, max_size=6))
-def test_any_text_survives_csv(tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]) -> None:
-    path = tmp_path_factory.mktemp("csv") / "a.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["a", "b", "c"], *rows])
-    assert [list(row.values()) for row in values(path)] == rows
-
-
-@settings(deadline=None)
-@given(
-    st.lists(
-        st.dictionaries(
-            Text, Text | st.integers() | st.booleans() | st.none() | st.floats(allow_nan=False), min_size=1
-        ),
-        min_size=1,
-        max_size=6,
-    ),
-    st.sampled_from(["", "escaped"]),
-    st.sampled_from(["a.jsonl", "a.json"]),
-)
-def test_any_value_survives_json(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]], escaped: str, name: str
-) -> None:
-    path = tmp_path_factory.mktemp("json") / name
-    lines = [json.dumps(row, ensure_ascii=bool(escaped)) for row in rows]
-    path.write_bytes(("[" + ",\n".join(lines) + "]" if name == "a.json" else "\n".join(lines)).encode("utf-8"))
-    assert values(path) == rows
 
 
 @pytest.mark.real
@@ -344,8 +278,3 @@ def test_real_damaged_parquet_is_refused_never_misread(real_data: Path) -> None:
     assert len(damaged) >= 6
     for path in damaged:
         assert "cannot be read as Parquet" in refusal(path)
-
-
-@pytest.mark.real
-def test_real_gbk_is_refused_with_its_remedy(real_data: Path) -> None:
-    assert "iconv -f GB18030" in refusal(real_data / "dirty" / "advertisegen_300_gbk.jsonl")
