@@ -45,6 +45,9 @@ _READY: dict[ColumnType, frozenset[type]] = {
     "vector": frozenset(),
 }
 _INT64 = 2**63
+# Numerals that Arrow reads exactly as the careful parser below does, short enough never to overflow.
+_NUMERALS: dict[str, str] = {"integer": "^-?[0-9]{1,18}$", "number": r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"}
+_TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
 
 class RawRow(NamedTuple):
@@ -118,9 +121,13 @@ def raw_json(row: RawRow) -> str:
 
 def _cast_column(values: list[RawValue], column: Column) -> tuple[pa.Array, list[CellFailure]]:
     target = _TYPES[column.type]
-    if set(map(type, values)) <= _READY[column.type] | {type(None)}:
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds == {str} and column.type in _NUMERALS:
+        return _cast_numerals(values, column, target)
+    if kinds <= _READY[column.type] or (kinds == {int} and column.type == "string"):
         try:
-            ready = pa.array(values, target)
+            # Whole numbers among text keep their exact digits: written out, not parsed again.
+            ready = pa.array(values, pa.int64()).cast(target) if kinds == {int} else pa.array(values, target)
         except (pa.ArrowException, UnicodeEncodeError, OverflowError):
             pass  # some cell is out of range or not valid Unicode: find out which
         else:
@@ -129,6 +136,22 @@ def _cast_column(values: list[RawValue], column: Column) -> tuple[pa.Array, list
             if column.type != "number" or pc.all(pc.is_finite(ready)).as_py() is not False:
                 return ready, []
     return _cast_cells(values, column, target)
+
+
+def _cast_numerals(values: list[RawValue], column: Column, target: pa.DataType) -> tuple[pa.Array, list[CellFailure]]:
+    """A column of text: plain numerals all at once, whatever else stands there cell by cell."""
+    try:
+        text = pc.utf8_trim_whitespace(pa.array(values, pa.string()))
+    except (pa.ArrowException, UnicodeEncodeError):
+        return _cast_cells(values, column, target)
+    plain = pc.fill_null(pc.match_substring_regex(text, _NUMERALS[column.type]), False)  # noqa: FBT003 -- pyarrow's
+    ready = pc.if_else(plain, text, pa.scalar(None, pa.string())).cast(target)
+    left = pc.and_(pc.invert(plain), pc.is_valid(text))
+    rows = pc.indices_nonzero(left).to_pylist()
+    if not rows:
+        return ready, []
+    cells, unfit = _cast_cells([values[row] for row in rows], column, target)
+    return pc.replace_with_mask(ready, left, cells), [failure._replace(row=rows[failure.row]) for failure in unfit]
 
 
 def _blank_as_null(array: pa.Array) -> pa.Array:
@@ -227,8 +250,7 @@ def _number(value: RawValue) -> float | _Unfit:
 
 
 def _boolean(value: RawValue) -> bool | _Unfit:
-    known = {"true": True, "false": False, "1": True, "0": False}
-    found = known.get(str(value).strip().lower()) if isinstance(value, bool | int | str) else None
+    found = _TRUTH.get(str(value).strip().lower()) if isinstance(value, bool | int | str) else None
     return _Unfit("not true or false") if found is None else found
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-MEMORY = "512MB"
+MEMORY = "256MB"
 """The most DuckDB holds for rules over a file; sorting and grouping beyond it go to a private folder."""
 
 

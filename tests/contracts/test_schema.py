@@ -5,6 +5,8 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 from contract_files import raw
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aigc_core.contracts.model import Column, ColumnType
 from aigc_core.contracts.schema import RawRow, arrow_schema, cast_rows, raw_json
@@ -107,3 +109,23 @@ def test_a_row_as_json_is_text_any_file_can_hold() -> None:
     assert raw_json(RawRow(1, {"名": "裤", "day": dt.date(2026, 1, 31)})) == '{"名": "裤", "day": "2026-01-31"}'
     assert raw_json(RawRow(1, {"a": "\ud800"})) == '{"a": "\\ud800"}'
     assert raw_json(RawRow(1, {}, "not JSON", "{oops")) == "{oops"
+
+
+NUMERALS = st.sampled_from(
+    ["0", "-0", "007", " 12 ", "+5", "1.50", ".5", "5.", "-3.25", "1e3", "123456789012345678", "1234567890123456789",
+     "9" * 25, "0.1234567890123456", "1,000", "", " ", "x", "-", "1\n", "\u00a07", "\u0663", "NaN", "\ud800"]
+) | st.from_regex(r"\A-?[0-9]{1,20}(\.[0-9]{1,20})?\Z")  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["integer", "number"])
+@given(values=st.lists(st.none() | NUMERALS, max_size=8))
+def test_a_column_of_numerals_is_read_as_its_cells_are(kind: ColumnType, values: list[str | None]) -> None:
+    together = cast(kind, *values)
+    alone = [cast(kind, value, 0) for value in values]  # beside a number the column is read cell by cell
+    assert repr(together[0]) == repr([cells[0] for cells, _ in alone])
+    assert together[1] == [detail for _, details in alone for detail in details]
+
+
+def test_whole_numbers_in_a_text_column_are_written_out() -> None:
+    assert cast("string", 7, None, -(2**63)) == (["7", None, str(-(2**63))], [])
+    assert cast("string", 7, 2**70) == (["7", str(2**70)], [])
