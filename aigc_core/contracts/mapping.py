@@ -77,6 +77,22 @@ def changed_values(recipe: Recipe, contract: ObjectContract, row: RawRow) -> dic
     return found
 
 
+def held_against(
+    recipe: Recipe, pair: Mapping[str, object], complaints: Sequence[tuple[str, str]]
+) -> tuple[tuple[str, str], ...]:
+    """What cleaning holds against one training pair of a row: not what is wrong with its text in other locales.
+
+    Args:
+        pair: one of `corpus_rows`.
+        complaints: of the row; see `RawRow.complaints`.
+    """
+    if not complaints:
+        return ()
+    own = recipe.columns.text.get(str(pair.get("locale")))
+    others = set(recipe.columns.text.values()) - {own}
+    return tuple((column, reason) for column, reason in complaints if column not in others)
+
+
 def require_columns(recipe: Recipe, contract: ObjectContract, names: Iterable[str], source: str) -> None:
     """Refuse a source that lacks a column the recipe names or the contract requires.
 

@@ -15,6 +15,7 @@ from aigc_core.contracts.mapping import (
     catalogue_row,
     changed_values,
     corpus_rows,
+    held_against,
     missing_attributes,
     require_columns,
     written,
@@ -183,6 +184,13 @@ def test_a_value_made_of_several_shows_them_all(tmp_path: Path) -> None:
 def test_changed_texts_are_told_by_locale(line: ContentLine) -> None:
     row = RawRow(1, pair(1, text_en="A cup."), source=pair(1, text_en="<p>A cup."))
     assert changed_values(line.recipe, line.corpus_rows, row) == {"text en": "<p>A cup."}
+
+
+def test_a_bad_text_is_held_against_its_own_locale_only(line: ContentLine) -> None:
+    complaints = (("text_zh", "text_zh: bad"), ("name", "name: bad"))
+    english, chinese = corpus_rows(line.recipe, line.corpus_rows, pair(1))
+    assert held_against(line.recipe, english, complaints) == complaints[1:]
+    assert held_against(line.recipe, chinese, complaints) == complaints
 
 
 def test_recipes_of_one_contract_keep_their_own_columns(tmp_path: Path, line: ContentLine) -> None:
