@@ -87,6 +87,7 @@ ADDRESS_CUE = (
     r"|\boffice is at\b"
 )
 PASSPORT_CUE = r"护照(?:号码?|no\.?)?(?:是|为)?[ :：]{0,2}$|passport(?: (?:no\.?|number|#))?(?: is)?[ :]{0,2}$"
+PRICE = r" \d+\.\d\d$"
 POSTCODE = r"\b[a-z]{2},? \d{5}(?:-\d{4})?\b|\b[a-z]{1,2}\d[a-z\d]? \d[a-z]{2}\b"
 
 
@@ -137,10 +138,9 @@ def _is_international(place: _Place) -> bool:
 
 
 def _is_national(place: _Place) -> bool:
-    """A phone number as its country writes it: one kind of separator, no date."""
-    if len(set(re.findall(r"[ .-]", re.sub(r"\) ", ")", place.value)))) > 1 or re.match(DATE, place.value):
-        return False
-    if place.value[0] not in "(0" and len(re.findall(r"[.-]", place.value)) != 2:
+    """A phone number as its country writes it: a trunk zero or brackets, one kind of separator, no date."""
+    separators = set(re.findall(r"[ .-]", place.value.replace(") ", ")")))
+    if len(separators) > 1 or place.value[0] not in "(0" or re.match(DATE, place.value):
         return False
     regions = REGIONS.get(language_of(place.locale), ())
     return any(_is_number(place.value, region) for region in dict.fromkeys((*regions, "US", "GB", "FR", "DE")))
@@ -151,7 +151,8 @@ def _is_announced(place: _Place) -> bool:
     written = re.search(r"\d{3}", place.value) is not None or set(re.findall(r"\D", place.value)) in ({"-"}, {"."})
     said = place.follows(PHONE_CUE) or place.precedes(PHONE_LABEL)
     digits = re.sub(r"(?:x|ext).*|\D", "", place.value)
-    return 6 <= len(digits) <= 15 and written and said and not re.match(DATE, place.value)
+    otherwise = re.match(DATE, place.value) or re.search(PRICE, place.value)
+    return 6 <= len(digits) <= 15 and written and said and not otherwise
 
 
 def _is_number(text: str, region: str | None) -> bool:
