@@ -4,7 +4,7 @@ import fnmatch
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -52,7 +52,7 @@ class Place:
     """Within its file system."""
     filesystem: fs.FileSystem
     size: int
-    """Bytes as they lie there."""
+    """Bytes as they lie there; -1 when the store does not say."""
     passed_over: tuple[str, ...] = ()
     """Files of the same folder that are of no known format; on the first place only."""
 
@@ -70,27 +70,26 @@ def source_files(path: str) -> tuple[Place, ...]:
         SourceInvalid: nothing is there, it cannot be listed, or no file is of a known format.
     """
     try:
-        found = _remote(path) if _URI.match(path) else _local(path)
+        found, one = _remote(path) if _URI.match(path) else _local(path)
     except (OSError, pa.ArrowException, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise SourceInvalid(f"{_public(path)} cannot be listed: {said}.", VALID) from error
-    if len(found) == 1 and found[0].path.endswith(found[0].relative) and not _is_several(path, found[0]):
+        said = _without_secret(" ".join(str(error).split()), path)
+        raise SourceInvalid(f"{public_name(path)} cannot be listed: {said}.", VALID) from error
+    if one:
         _require_known(found[0])
         return tuple(found)
     known = sorted((place for place in found if _known(place.relative)), key=lambda place: place.relative)
     if not known:
-        raise SourceInvalid(f"{_public(path)} has no file of a known format.", VALID)
+        raise SourceInvalid(f"{public_name(path)} has no file of a known format.", VALID)
     others = tuple(sorted(place.relative for place in found if not _known(place.relative)))
-    first = known[0]
-    known[0] = Place(
-        name=first.name,
-        relative=first.relative,
-        path=first.path,
-        filesystem=first.filesystem,
-        size=first.size,
-        passed_over=others,
-    )
-    return tuple(known)
+    return (replace(known[0], passed_over=others), *known[1:])
+
+
+def public_name(path: str) -> str:
+    """The source as it may be shown and kept: a URI without its settings, user and password."""
+    if not _URI.match(path):
+        return path
+    parts = urlsplit(path)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def file_sha256(path: str) -> str:
@@ -191,25 +190,21 @@ def _require_known(place: Place) -> None:
         raise SourceInvalid(f"{place.name} is empty.", VALID)
 
 
-def _is_several(path: str, only: Place) -> bool:
-    """Whether the path named a folder or glob that happens to hold one file."""
-    return not only.name.endswith(_public(path).rsplit("/", 1)[-1])
-
-
-def _local(path: str) -> list[Place]:
+def _local(path: str) -> tuple[list[Place], bool]:
+    """The files, and whether the path is that of one file."""
     here = Path(path)
-    local = fs.LocalFileSystem()
-    if here.is_dir():
-        return [_local_place(file, here, local) for file in _visible(here) if file.is_file()]
     if here.is_file():
-        return [_local_place(here, here.parent, local)]
-    if _WILD.search(path):
-        files = _globbed(path)
-        root = _glob_root(path)
-        if files:
-            return [_local_place(file, Path(root), local) for file in files if file.is_file()]
-        raise SourceInvalid(f"No file fits {path} (looked in {Path(root).absolute()}).", VALID)
-    raise SourceInvalid(f"There is no file {path} (looked for {here.absolute()}).", VALID)
+        return [_local_place(here, here.parent)], True
+    if here.is_dir():
+        root, files = here, [file for file in here.rglob("*") if _is_visible(file.relative_to(here))]
+    elif _WILD.search(path):
+        root, files = Path(_glob_root(path)), _globbed(path)
+    else:
+        raise SourceInvalid(f"There is no file {path} (looked for {here.absolute()}).", VALID)
+    places = [_local_place(file, root) for file in files if file.is_file()]
+    if not places:
+        raise SourceInvalid(f"No file fits {path} (looked in {root.absolute()}).", VALID)
+    return places, False
 
 
 def _globbed(pattern: str) -> list[Path]:
@@ -218,20 +213,16 @@ def _globbed(pattern: str) -> list[Path]:
     return [file for file in Path(root).glob(rest) if _is_visible(file.relative_to(root))]
 
 
-def _visible(folder: Path) -> Iterator[Path]:
-    return (file for file in folder.rglob("*") if _is_visible(file.relative_to(folder)))
-
-
 def _is_visible(inside: Path) -> bool:
     return not any(part.startswith((".", "_")) for part in inside.parts)
 
 
-def _local_place(file: Path, root: Path, filesystem: fs.FileSystem) -> Place:
+def _local_place(file: Path, root: Path) -> Place:
     return Place(
         name=str(file),
         relative=file.relative_to(root).as_posix(),
         path=str(file),
-        filesystem=filesystem,
+        filesystem=fs.LocalFileSystem(),
         size=file.stat().st_size,
     )
 
@@ -243,29 +234,25 @@ def _glob_root(pattern: str) -> str:
     return "/".join(parts[:plain]) or ("/" if pattern.startswith("/") else ".")
 
 
-def _public(path: str) -> str:
-    """A URI without its settings and without user and password; a local path as it is."""
-    if not _URI.match(path):
-        return path
-    parts = urlsplit(path)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+def _without_secret(said: str, path: str) -> str:
+    return said.replace(path, public_name(path)).replace(urlsplit(path).password or path, "...")
 
 
-def _remote(uri: str) -> list[Place]:
+def _remote(uri: str) -> tuple[list[Place], bool]:
+    """The files, and whether the URI is that of one file."""
     parts = urlsplit(uri)
     wild = bool(re.search(r"[*\[]", parts.path))
     plain = _glob_root(parts.path) if wild else parts.path
-    anchored = uri.replace(parts.path, plain, 1) if parts.path else uri
-    filesystem, path = _filesystem(anchored)
-    scheme = f"{parts.scheme}://"
+    filesystem, path = _filesystem(parts._replace(path=plain).geturl() if wild else uri)
     path = path.rstrip("/")
-    listed = [info for info in _listed(filesystem, path, _public(uri)) if info.type == fs.FileType.File]
+    found = [info for info in _listed(filesystem, path, public_name(uri)) if info.type == fs.FileType.File]
     if wild:
         wanted = path + parts.path[len(plain.rstrip("/")) :]
-        listed = [info for info in listed if _fits(info.path, wanted)]
-    if not listed:
-        raise SourceInvalid(f"There is no file {_public(uri)}.", VALID)
-    return [_remote_place(info, path, scheme, filesystem) for info in listed]
+        found = [info for info in found if _fits(info.path, wanted)]
+    if not found:
+        raise SourceInvalid(f"There is no file {public_name(uri)}.", VALID)
+    places = [_remote_place(info, path, f"{parts.scheme}://", filesystem) for info in found]
+    return places, not wild and found[0].path == path
 
 
 def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
@@ -278,7 +265,7 @@ def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     try:
         handler, path = fsspec.core.url_to_fs(uri)
     except ImportError as error:
-        raise SourceInvalid(f"{_public(uri)}: {error}.", VALID, "Install the package named there.") from error
+        raise SourceInvalid(f"{public_name(uri)}: {error}.", VALID, "Install the package named there.") from error
     return fs.PyFileSystem(fs.FSSpecHandler(handler)), path
 
 
@@ -317,5 +304,5 @@ def _remote_place(info: fs.FileInfo, root: str, scheme: str, filesystem: fs.File
         relative=inside,
         path=info.path,
         filesystem=filesystem,
-        size=info.size or 0,
+        size=-1 if info.size is None else info.size,
     )

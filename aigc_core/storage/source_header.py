@@ -54,8 +54,8 @@ def find_header(name: str, fit: Fit) -> Header:
     kinds = _typed(body[HEADER_LINES - 1 :] or body, fit.width)
     before = fit.records[place - 1] if place else None
     is_data = _looks_like_rows(first.cells, body, kinds)
-    if before and (is_data or not kinds):
-        mended = _mended(before, fit)
+    if before:
+        mended = _mended(before, fit) if is_data or not kinds else None
         if mended:
             return _named(mended[0], before, before.last, (mended[1],))
         _require_no_header(name, before, fit, certain=is_data)

@@ -58,7 +58,9 @@ def plan_reading(place: Place, reading: Reading) -> Plan:
         notes.append(f"its first bytes say {compression or 'not compressed'}, its name {promised or 'nothing of it'}")
     head = first_bytes(place, compression) if compression else start
     kind = _kind(place, suffix, head, notes)
-    said = SourceFile(path=place.name, bytes=place.size, format=kind, compression=compression)
+    if kind == "text" and (reading.delimiter or reading.header):
+        kind = "csv"
+    said = SourceFile(path=place.name, bytes=max(place.size, 0), format=kind, compression=compression)
     if kind == "parquet":
         notes += parquet_notes(place, compression) if head else ()
         return Plan(place=place, said=replace(said, notes=tuple(notes)))

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from reader_files import broken_in, refusal_of, rows_of, said_of, values_of, written
 
+from aigc_core.contracts.reading import Reading
 from aigc_core.storage import source_records
 
 UNCLOSED = "a quote is opened and never closed"
@@ -59,6 +61,14 @@ def test_what_is_declared_is_not_searched_for(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", "a;b,c\n1;2,3\n")
     assert values_of(path, delimiter=";") == [{"a": "1", "b,c": "2,3"}]
     assert values_of(path, delimiter=",", quote="") == [{"a;b": "1;2", "c": "3"}]
+
+
+@pytest.mark.parametrize(
+    "declared", [{"delimiter": "'", "quote": "'"}, {"delimiter": "\n"}, {"quote": '"', "escape": '"'}]
+)
+def test_marks_that_cannot_be_told_apart_are_refused(declared: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        Reading.model_validate(declared)
 
 
 def test_the_first_line_may_name_the_delimiter(tmp_path: Path) -> None:
@@ -144,6 +154,11 @@ def test_a_header_of_two_lines_is_joined(tmp_path: Path) -> None:
 def test_a_header_that_comes_again_is_no_row(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", "a,b\n1,2\na,b\n3,4\n")
     assert broken_in(path) == [(3, "repeats the header", "a,b\n")]
+
+
+def test_a_row_is_not_taken_for_the_header_of_a_wider_table(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", "sku,text\nA1,red, n/a\nA2,blue, 3\nA3,white, 4\nA4,grey, 5\n")
+    assert "line 1 looks like a header of 2 names, but the rows have 3 cells" in refusal_of(path)
 
 
 def test_a_header_that_does_not_fit_is_refused_with_its_remedy(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a source may name: a file, a glob, a folder, a URI; compressed or not, whatever the suffix says."""
 
+import bz2
 import gzip
 import io
 from pathlib import Path
@@ -114,6 +115,25 @@ def test_a_file_without_suffix_is_read_as_it_begins(tmp_path: Path, content: byt
 
 def test_a_spreadsheet_is_refused_by_name(tmp_path: Path) -> None:
     assert "is a ZIP archive or spreadsheet" in refusal_of(written(tmp_path, "a.csv", b"PK\x03\x04rest"))
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2"])
+def test_compressed_files_put_behind_each_other_are_one(tmp_path: Path, suffix: str) -> None:
+    pack = gzip.compress if suffix == "gz" else bz2.compress
+    path = written(tmp_path, f"a.csv.{suffix}", pack(b"a,b\n1,2\n") + pack(b"3,4\n"))
+    assert [row["a"] for row in values_of(path)] == ["1", "3"]
+
+
+def test_text_is_delimited_when_declared(tmp_path: Path) -> None:
+    path = written(tmp_path, "feed.txt", "sku\tname\n007\tHat, red\n")
+    assert values_of(path, delimiter="\t") == [{"sku": "007", "name": "Hat, red"}]
+
+
+def test_a_folder_with_one_source_is_that_source(tmp_path: Path) -> None:
+    written(tmp_path / "night", "night", "what")
+    written(tmp_path / "night", "a.csv", "a,b\n1,2\n")
+    assert said_of(tmp_path / "night").notes == ("passed over in the folder: night",)
+    assert values_of(tmp_path / "night") == [{"a": "1", "b": "2"}]
 
 
 @pytest.mark.parametrize("size", [10, 30, -1])
