@@ -1,5 +1,6 @@
 """From the `quality` entries of a contract to rules that Great Expectations and DuckDB evaluate."""
 
+import re
 from collections.abc import Mapping
 
 import yaml
@@ -86,7 +87,8 @@ def _custom_rule(rule: DataQuality, subject: Subject, place: Place) -> Expectati
             "The engine for custom rules is greatExpectations.",
         )
     body, name = _implementation(rule, place)
-    kwargs = {**({"column": subject.about} if subject.column else {}), **(body.get("kwargs") or {})}
+    stated = {_argument(key): value for key, value in (body.get("kwargs") or {}).items()}
+    kwargs = {**({"column": subject.about} if subject.column else {}), **stated}
     severity = rule.severity or (body.get("meta") or {}).get("severity") or kwargs.pop("severity", None)
     about = ", ".join(columns_named(kwargs))
     words = rule.description or rule.name or f"fails {name}"
@@ -102,6 +104,11 @@ def _custom_rule(rule: DataQuality, subject: Subject, place: Place) -> Expectati
     if not judges_rows(compiled):
         set_level(severity, place)
     return compiled
+
+
+def _argument(name: str) -> str:
+    """Great Expectations' spelling of an argument: the standard's own examples write `minValue` for `min_value`."""
+    return name if "_" in name else re.sub("([A-Z])", lambda capital: f"_{capital[0].lower()}", name)
 
 
 def _implementation(rule: DataQuality, place: Place) -> tuple[Mapping[str, dict[str, object]], str]:

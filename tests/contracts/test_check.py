@@ -385,3 +385,52 @@ def test_what_came_before_the_door_is_recorded_with_it() -> None:
     arrival = Arrival(read=5, folded=3, withheld=1, cleaned={"trim": 2})
     record = door.record(name="catalogue", source="f", arrival=arrival)
     assert (record.rows, record.read, record.folded, record.withheld, record.cleaned) == (2, 5, 3, 1, {"trim": 2})
+
+
+LABELLED = ObjectContract(
+    name="items",
+    columns=(
+        Column(name="id", type="string", required=True, key=True),
+        Column(name="text", type="string", required=True),
+    ),
+    row_rules=tuple(
+        Expectation(
+            rule_id=name,
+            level="block",
+            column=name,
+            name="expect_column_values_to_not_be_null",
+            kwargs={"column": name},
+            reason=f"{name}: missing",
+        )
+        for name in ("id", "text")
+    ),
+)
+Pairs = st.tuples(
+    st.sampled_from(["1", "2", "", None]), st.sampled_from(["a", "b", " ", None]), st.booleans(), st.booleans()
+)
+
+
+@settings(deadline=None)
+@given(st.lists(Pairs, max_size=12), st.integers(1, 7))
+def test_every_row_ends_in_one_place_however_batches_are_cut(
+    cells: list[tuple[str, str, bool, bool]], size: int
+) -> None:
+    rows = [
+        RawRow(
+            n, {} if torn else {"id": key, "text": text}, "torn" if torn else "", complaints=(("id", "id: odd"),) * odd
+        )
+        for n, (key, text, torn, odd) in enumerate(cells, 1)
+    ]
+
+    def places(batch_rows: int) -> tuple[list[int], list[int], list[int], int]:
+        door = Door(LABELLED, batch_rows=batch_rows, set_aside="text")
+        found = list(door.split([rows]))
+        record = door.record(name="corpus", source="f")
+        assert record.rows == record.accepted + record.quarantined + record.repeated + record.unlabelled == len(rows)
+        accepted = [number for one in found for number in one.numbers]
+        aside = [number for one in found for number in one.unlabelled["number"].to_pylist()]
+        return accepted, [row.number for one in found for row in one.refused], aside, record.repeated
+
+    accepted, refused, aside, repeated = places(size)
+    assert (accepted, refused, aside, repeated) == places(1000)
+    assert len({*accepted, *refused, *aside}) == len(rows) - repeated

@@ -88,6 +88,18 @@ def test_a_rule_for_great_expectations_may_be_text_or_mapping(tmp_path: Path) ->
     assert [(rule.column, rule.reason) for rule in found.row_rules] == [("size, size", "size, size: pairs")]
 
 
+def test_arguments_may_be_spelt_as_in_the_standards_examples(tmp_path: Path) -> None:
+    body = (
+        "{type: expect_column_pair_values_to_be_equal, kwargs: {column_A: size, column_B: size, ignoreRowIf: neither}}"
+    )
+    rule = f"type: custom, engine: greatExpectations, implementation: {body}"
+    assert items(tmp_path, SIZE, quality=(rule,)).row_rules[0].kwargs == {  # type: ignore[union-attr]  # no SQL here
+        "column_A": "size",
+        "column_B": "size",
+        "ignore_row_if": "neither",
+    }
+
+
 def test_text_rules_are_for_people(tmp_path: Path) -> None:
     found = items(tmp_path, ID, quality=("type: text, description: names are in German",))
     assert found.set_rules == ()
