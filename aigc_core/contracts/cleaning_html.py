@@ -129,6 +129,7 @@ class _Page:
         if not self._broken:
             marked = " ".join(marked.split())
         self._broken = True
+        marked = marked.replace("\x00", "")  # the parser would put U+FFFD for some of them
         if marks.tags > MOST_TAGS:
             return _lines(_plain(_ANY_TAG.sub(" ", marked)))
         return _lines(_plain(_TAG.sub(self._break, _PARSER.clean(marked))))

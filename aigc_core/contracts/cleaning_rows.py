@@ -119,7 +119,8 @@ def _fill(batch: Batch, *, values: Mapping[str, Constant], note: Note, everywher
 def _pairs(batch: Batch, *, step: Pairs, note: Note) -> None:
     words = f"not a list of name{step.within}value" if step.within else "not a list of names and values"
 
-    def put(row: int, pairs: Sequence[Pair]) -> None:
+    def put(row: int, found: Sequence[Pair]) -> None:
+        pairs = [(step.names.get(name, name), value) for name, value in found]
         own = batch.own(row)
         if step.into:
             own[step.into] = pairs_json(pairs)

@@ -134,6 +134,8 @@ class Pairs(Strict):
     between: str | None = Field(None, min_length=1)
     within: str | None = Field(None, min_length=1)
     """Between a name and its value."""
+    names: dict[Name, Name] = Field(default_factory=dict)
+    """Name as it is written -> what it is called from here on, where spellings differ."""
     columns: dict[Name, Name] = Field(default_factory=dict)
     """New column -> the name whose values it holds."""
     joined: str = Field(", ", alias="with")

@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from aigc_core.contracts.cleaning_html import MOST_TAGS, decode_entities, html_to_text
 
-TAGS = "<p> </p> <b> </b <br/> <li> <script> </script> <svg> <td> <my-tag> </my-tag> <UNK> <!-- --> <![CDATA[ ]]>"
-REFERENCES = "&amp; &lt; amp; lt; b> &nbsp; &#38; #60; &copy &eacute; <a\xa0href=' a é < > & ' \" = \x00 \ud800 </"
-PIECES = st.lists(st.sampled_from([*TAGS.split(" "), *REFERENCES.split(" "), " ", "\n"]), max_size=12).map("".join)
+TAGS = "<p> </p> <b> </b <br/> <li> <td> <script> </script> <svg> <textarea> </textarea> <my-tag> </my-tag> <UNK>"
+MARKS = (
+    "<!-- --> <![CDATA[ ]]> &amp; &lt; amp; lt; b> &nbsp; &#38; #60; &copy &eacute; <a\xa0href=' a é < > & ' \" = </"
+)
+ALONE = (" ", "\n", "\x00", "\ud800")
+PIECES = st.lists(st.sampled_from([*TAGS.split(" "), *MARKS.split(" "), *ALONE]), max_size=12).map("".join)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,11 @@ def test_list_items_may_have_a_mark() -> None:
 )
 def test_references_are_decoded_where_they_name_a_character(text: str, decoded: str) -> None:
     assert decode_entities(text) == decoded
+
+
+@given(PIECES)
+def test_no_replacement_character_appears(page: str) -> None:
+    assert "\ufffd" not in html_to_text(page) + decode_entities(page)
 
 
 @given(PIECES)

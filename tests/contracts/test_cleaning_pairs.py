@@ -22,6 +22,12 @@ def test_repeated_names_are_joined_in_a_column() -> None:
     ]
 
 
+def test_names_that_are_spelt_differently_become_one() -> None:
+    step = "[pairs: {column: c, into: c, names: {customerrating: rating, customer rating: rating}}]"
+    (row,) = values_after(step, {"c": '[["customerrating", "low"], ["customer rating", "5"], ["near", "x"]]'})
+    assert json.loads(row["c"]) == [["rating", "low"], ["rating", "5"], ["near", "x"]]
+
+
 @pytest.mark.parametrize("cell", ["类型", "类型#裤*宽松", "#裤"])
 def test_a_cell_that_cannot_be_taken_apart_holds_its_row_back(cell: str) -> None:
     (row,) = clean(f"[{ZH}]", rows({"c": cell}))

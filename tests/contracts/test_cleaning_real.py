@@ -60,6 +60,7 @@ RESTAURANTS = """
 cleaning:
   - whitespace: [text]
   - key: {into: id, from: [attributes, text]}
+  - pairs: {column: attributes, into: attributes, names: {customerrating: customer rating}}
   - key: {into: group, from: [attributes]}
 columns:
   corpus: {item_id: id, product_group: group}
@@ -162,7 +163,8 @@ def test_restaurants_get_keys_and_groups(real_data: Path, tmp_path: Path) -> Non
     assert len(found.pairs) == 46_733
     assert len({pair["item_id"] for pair in found.pairs}) == 46_733 - 1_353
     assert len({pair["product_group"] for pair in found.pairs}) < 10_000
-    assert all(attributes_of(found.recipe, pair) for pair in found.pairs)
+    names = {one["name"] for pair in found.pairs for one in attributes_of(found.recipe, pair)}
+    assert len(names) == 8
 
 
 def test_facts_become_attributes_and_bad_texts_are_held_back(real_data: Path, tmp_path: Path) -> None:
