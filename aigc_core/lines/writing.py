@@ -16,7 +16,7 @@ _BREAKS = re.compile("[\n\r\x85\u2028\u2029]")
 """What YAML takes for the end of a line."""
 _HAN = re.compile("[\u4e00-\u9fff]")
 _SENTENCE = (" ", ", ", ": ", ".")
-_SENTENCES = {"zh": ("为", "，", "：", "。"), "ja": ("は", "、", "：", "。")}
+_SENTENCES = {"zh": ("：", "，", "，", "。"), "ja": ("は", "、", "：", "。")}
 """Locale -> between a name and its value, between facts, after the title, at the end; `_SENTENCE` elsewhere."""
 _UNNAMED = ("这件商品的资料如下：", "。以上内容来自商品资料。")
 """Around the bare values in a Chinese text, where the facts have no Chinese names."""

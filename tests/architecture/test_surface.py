@@ -12,8 +12,12 @@ COMMANDS = {
     "lines": {"--json"},
     "nightly": {
         "line", "--source", "--corpus", "--lake", "--date", "--limit", "--engine", "--model", "--retrain",
-        "--retry-rejected", "--json",
+        "--retry-rejected", "--confirm-drop", "--json",
     },
+    "profile": {"target", "--html", "--encoding", "--delimiter", "--lake", "--json"},
+    "line new": {"name", "--from", "--title", "--licence", "--key", "--text", "--encoding", "--delimiter", "--json"},
+    "contract check": {"file", "--json"},
+    "ingest": {"line", "--source", "--corpus", "--lake", "--confirm-drop", "--json"},
     "runs": {"--lake", "--json"},
     "show": {"run", "--item", "--rows", "--lake", "--json"},
     "query": {"sql", "--format", "--limit", "--seconds", "--lake"},
@@ -42,11 +46,15 @@ BEYOND = {"planned", "doors", "findings", "gates", "seen", "blocked"}
 
 
 def test_commands_and_options() -> None:
-    found = {
-        name: {option for parameter in command.params for option in parameter.opts}
-        for name, command in cli().commands.items()
+    named = {
+        f"{group} {name}".strip(): command
+        for group, found in cli().commands.items()
+        for name, command in getattr(found, "commands", {"": found}).items()
     }
-    assert found == COMMANDS
+    options = {
+        name: {option for parameter in command.params for option in parameter.opts} for name, command in named.items()
+    }
+    assert options == COMMANDS
 
 
 def test_flow_names() -> None:

@@ -122,7 +122,10 @@ def test_pairs_whose_text_holds_a_mark_are_quarantined(drafts: dict[str, Draft])
 
 
 def test_marked_pairs_are_taken_apart(tmp_path: Path) -> None:
-    rows = [f'{{"content": "类型#裙*颜色#{n}色*图案#线条", "summary": "这款{n}色连衣裙剪裁合身面料柔软适合日常穿着"}}' for n in range(30)]
+    rows = [
+        f'{{"content": "类型#裙*颜色#{n}色*图案#线条", "summary": "这款{n}色连衣裙剪裁合身面料柔软适合日常穿着"}}'
+        for n in range(30)
+    ]
     path = tmp_path / "pairs.jsonl"
     path.write_text("\n".join(rows), "utf-8")
     draft = draft_line(profile_source(str(path)), "marked", tmp_path / "lines")
@@ -212,7 +215,7 @@ def test_an_unknown_key_lists_the_columns(tmp_path: Path) -> None:
         draft_line(profile, "odd", tmp_path / "lines", wishes=Wishes(key="nope"))
 
 
-@pytest.mark.parametrize("header", ["{{ 7*7 }}", "a: b # c", '"quoted"', "- item", "two words\u2028apart", "&anchor"])
+@pytest.mark.parametrize("header", ["{{ 7*7 }}", "a: b # c", '"quoted"', "- item", "a | b", "&anchor"])
 def test_hostile_headers_stay_values(header: str, tmp_path: Path) -> None:
     quoted = header.replace('"', '""')
     rows = "".join(f"P{n:03d},Cup {n},{'red {{ x }}' if n % 2 else '%}{% raw'}\n" for n in range(40))

@@ -101,7 +101,8 @@ def test_placeholders_are_counted(profile_of: Made) -> None:
 
 def test_lengths_without_tags(profile_of: Made) -> None:
     found = profile_of(column(["<p>Blue</p>", "<i>Red</i>"])).column("x")
-    assert found.lengths and found.plain
+    assert found.lengths
+    assert found.plain
     assert (found.lengths.most, found.plain.least, found.plain.most) == (11, 3, 4)
 
 
