@@ -105,10 +105,12 @@ def _intake(path: Path) -> dict[str, Any]:
 
 def _view(described: ObjectDescription, door: Door, *, title: str) -> dict[str, object]:
     lines = list(_lines(described, door.rules))
+    # What broke comes first, the most broken on top; the rest in the contract's order.
+    ranked = sorted(lines, key=lambda line: -line.result.broken if line.result and not line.result.passed else 0)
     groups = {
-        _ROWS: [line for line in lines if line.rule.judges != "set" and line.rule.engine != "schema"],
-        _SET: [line for line in lines if line.rule.judges == "set"],
-        _SCHEMA: [line for line in lines if line.rule.engine == "schema"],
+        _ROWS: [line for line in ranked if line.rule.judges != "set" and line.rule.engine != "schema"],
+        _SET: [line for line in ranked if line.rule.judges == "set"],
+        _SCHEMA: [line for line in ranked if line.rule.engine == "schema"],
     }
     reasons = list(door.reasons.items())
     return {

@@ -159,3 +159,9 @@ def test_an_index_of_nothing_says_so(tmp_path: Path) -> None:
 def test_the_same_results_give_the_same_bytes(contract: ObjectContract, door: Door, tmp_path: Path) -> None:
     pages = [write_contract_pages(tmp_path / name / "x", contract, door).read_bytes() for name in ("a", "b")]
     assert pages[0] == pages[1]
+
+
+def test_broken_rules_stand_above_the_others(page: str) -> None:
+    seen = Text(page).seen
+    assert seen.index("kind is one of mug, bottle") < seen.index("size is at least 1") < seen.index("size is a number")
+    assert seen.index("size is at least 1") > seen.index("A bottle has a size.")
