@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from strange_files import gb18030_csv, pairs_jsonl, plain_csv, shopify_export
@@ -29,11 +30,11 @@ class AtWork:
         taken: Intake = ingest_line(line=self.name, lake=self.lake)
         return taken
 
-    def night(self, **order: object) -> RunSummary:
+    def night(self, *, engine: Literal["hf", "template"]) -> RunSummary:
         """A night as the recipe names its sources."""
         from flows.nightly import nightly
 
-        summary: RunSummary = nightly(line=self.name, lake=self.lake, limit=LIMIT, **order)
+        summary: RunSummary = nightly(line=self.name, lake=self.lake, limit=LIMIT, engine=engine)
         return summary
 
 
