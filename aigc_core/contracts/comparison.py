@@ -29,5 +29,9 @@ def holds(value: float | None, operator: str, operand: Operand) -> bool:
 def as_text(operator: str, operand: Operand) -> str:
     """The rule in words, e.g. `<= 0.05` or `between 1 and 3`."""
     if isinstance(operand, tuple):
-        return f"{'' if operator == 'mustBeBetween' else 'not '}between {operand[0]:g} and {operand[1]:g}"
-    return f"{_SINGLE[operator][0]} {operand:g}"
+        return f"{'' if operator == 'mustBeBetween' else 'not '}between {_shown(operand[0])} and {_shown(operand[1])}"
+    return f"{_SINGLE[operator][0]} {_shown(operand)}"
+
+
+def _shown(bound: float) -> str:
+    return str(int(bound)) if abs(bound) < 1e15 and bound == int(bound) else f"{bound:g}"

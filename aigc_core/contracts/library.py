@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from open_data_contract_standard.model import DataQuality
 
+from aigc_core.contracts.comparison import as_text
 from aigc_core.contracts.constraints import (
     allowed,
     judged_by_row,
@@ -14,7 +15,7 @@ from aigc_core.contracts.constraints import (
     require_pattern,
     row_rule,
 )
-from aigc_core.contracts.model import Column, Expectation, Rule
+from aigc_core.contracts.model import Column, Expectation, Rule, SqlRule
 from aigc_core.contracts.positions import Place
 from aigc_core.contracts.schema import parsed
 from aigc_core.contracts.sql_rules import Subject, computed_rule, literals, quoted, rule_id
@@ -45,7 +46,7 @@ def library_rule(rule: DataQuality, subject: Subject, place: Place) -> list[Rule
     if rule.metric == "duplicateValues":
         if subject.column and makes_unique(rule, place):
             return []  # column_of has made the column unique
-        return [computed_rule(rule, subject, _duplicates(rule, subject, place), place)]
+        return [_counting(rule, subject, _duplicates(rule, subject, place), place)]
     if subject.column is None:
         raise ContractInvalid(
             f"{place}: {rule.metric} belongs under a property.",
@@ -55,7 +56,15 @@ def library_rule(rule: DataQuality, subject: Subject, place: Place) -> list[Rule
     if judged_by_row(rule):
         identity, level = rule_id(rule, subject, place), level_of(rule.severity, place)
         return [replace(row, rule_id=identity, level=level, words=rule.description or "") for row in rows]
-    return [computed_rule(rule, subject, _select(rule, f"count(*) FILTER (WHERE {condition})"), place)]
+    return [_counting(rule, subject, f"count(*) FILTER (WHERE {condition})", place)]
+
+
+def _counting(rule: DataQuality, subject: Subject, count: str, place: Place) -> SqlRule:
+    """The rule that compares a count of rows, or its share of all rows where the entry's unit says so."""
+    made = computed_rule(rule, subject, _select(rule, count), place)
+    if made.words or rule.unit not in _SHARES:
+        return made
+    return replace(made, words=f"{made.measure} {as_text(made.operator, made.operand)} percent of all rows")
 
 
 def _nulls(column: Column, arguments: Arguments, place: Place) -> tuple[list[Expectation], str]:
@@ -119,8 +128,7 @@ def _duplicates(rule: DataQuality, subject: Subject, place: Place) -> str:
             )
     key = f"({', '.join(map(quoted, names))})"
     present = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in names)
-    count = f"(count(*) FILTER (WHERE {present}) - count(DISTINCT {key}) FILTER (WHERE {present}))"
-    return _select(rule, count)
+    return f"(count(*) FILTER (WHERE {present}) - count(DISTINCT {key}) FILTER (WHERE {present}))"
 
 
 def _select(rule: DataQuality, count: str) -> str:

@@ -25,6 +25,8 @@ _WIDTHS = {"i8": 8, "i16": 16, "i32": 32, "u8": 8, "u16": 16, "u32": 32, "i64": 
 _RANGES = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _ORDERED = ("integer", "number", "date", "timestamp", "time")
 _ELEMENTS = "'$[*]'"
+Condition = tuple[str, str, str]
+"""In SQL what a row that breaks the option meets; what is wrong with it; the option in words, after the column."""
 
 
 def option_rules(declared: SchemaProperty, subject: Subject, place: Place) -> Iterator[Rule]:
@@ -71,7 +73,7 @@ def _rules(subject: Subject, column: Column, option: str, value: object, *, plac
     elif option in _CONDITIONS:
         found = _CONDITIONS[option](quoted(column.name), value)
         if found:
-            yield condition_rule(subject, option, *found)
+            yield condition_rule(subject, option, found)
 
 
 def _range_rule(column: Column, option: str, bound: object, place: Place) -> Rule:
@@ -112,31 +114,43 @@ def _format_rules(column: Column, value: str, place: Place) -> Iterator[Rule]:
         yield row_rule(column.name, name, kwargs, f"does not fit {value}", option="format")
 
 
-def _multiple(name: str, value: object) -> tuple[str, str]:
-    words = f"not a multiple of {value}"
+def _multiple(name: str, value: object) -> Condition:
+    fault, words = f"not a multiple of {value}", f"is a multiple of {value}"
     if isinstance(value, int):
-        return f"{name} % {value} <> 0", words
+        return f"{name} % {value} <> 0", fault, words
     # 0.3 is 2.9999999999999996 times 0.1: near enough counts.
-    return f"abs({name} / {value} - round({name} / {value})) > 1e-9 * greatest(1, abs({name} / {value}))", words
+    times = f"{name} / {value}"
+    return f"abs({times} - round({times})) > 1e-9 * greatest(1, abs({times}))", fault, words
 
 
-def _needed(name: str, value: object) -> tuple[str, str]:
+def _needed(name: str, value: object) -> Condition:
     keys = value if isinstance(value, list) else []
-    return f"NOT list_has_all(json_keys({name}), [{literals(keys)}])", f"lacks one of {', '.join(map(str, keys))}"
+    listed = ", ".join(map(str, keys))
+    condition = f"NOT list_has_all(json_keys({name}), [{literals(keys)}])"
+    return condition, f"lacks one of {listed}", f"has the keys {listed}"
 
 
-def _distinct(name: str, value: object) -> tuple[str, str] | None:
+def _distinct(name: str, value: object) -> Condition | None:
     found = f"json_extract({name}, {_ELEMENTS})"
-    return (f"len({found}) <> list_unique({found})", "holds an item twice") if value is True else None
+    condition = f"len({found}) <> list_unique({found})"
+    return (condition, "holds an item twice", "holds each item once") if value is True else None
 
 
-_CONDITIONS: Mapping[str, Callable[[str, object], tuple[str, str] | None]] = {
+def _sized(size: str, sign: str, fault: str, words: str) -> Callable[[str, object], Condition]:
+    def condition(name: str, value: object) -> Condition:
+        return f"{size.format(name)} {sign} {value}", fault.format(value), words.format(value)
+
+    return condition
+
+
+_ITEMS, _KEYS = "json_array_length({})", "len(json_keys({}))"
+_CONDITIONS: Mapping[str, Callable[[str, object], Condition | None]] = {
     "multipleOf": _multiple,
-    "minItems": lambda name, value: (f"json_array_length({name}) < {value}", f"fewer than {value} items"),
-    "maxItems": lambda name, value: (f"json_array_length({name}) > {value}", f"more than {value} items"),
+    "minItems": _sized(_ITEMS, "<", "fewer than {} items", "has at least {} items"),
+    "maxItems": _sized(_ITEMS, ">", "more than {} items", "has at most {} items"),
     "uniqueItems": _distinct,
-    "dimensions": lambda name, value: (f"json_array_length({name}) <> {value}", f"not {value} numbers"),
-    "minProperties": lambda name, value: (f"len(json_keys({name})) < {value}", f"fewer than {value} keys"),
-    "maxProperties": lambda name, value: (f"len(json_keys({name})) > {value}", f"more than {value} keys"),
+    "dimensions": _sized(_ITEMS, "<>", "not {} numbers", "has {} numbers"),
+    "minProperties": _sized(_KEYS, "<", "fewer than {} keys", "has at least {} keys"),
+    "maxProperties": _sized(_KEYS, ">", "more than {} keys", "has at most {} keys"),
     "required": _needed,
 }

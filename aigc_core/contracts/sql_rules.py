@@ -104,15 +104,16 @@ def computed_rule(rule: DataQuality, subject: Subject, query: str, place: Place)
     return _sql_rule(rule, subject, query.replace("{object}", quoted(subject.name)), level=level, place=place)
 
 
-def condition_rule(subject: Subject, option: str, condition: str, words: str) -> SqlRule:
+def condition_rule(subject: Subject, option: str, said: tuple[str, str, str]) -> SqlRule:
     """The rule that no row meets a condition, for a constraint that SQL says best.
 
     Args:
         subject: the column.
         option: the constraint's name in the standard.
-        condition: in SQL, true for a row that breaks it.
-        words: what is wrong with such a row.
+        said: the condition in SQL, true for a row that breaks the constraint; what is wrong with such a row; the
+            constraint in words that follow the column's name.
     """
+    condition, fault, words = said
     query = f"SELECT count(*) FROM {quoted(subject.name)} WHERE {condition}"  # noqa: S608 -- made of quoted names
     plain = SqlRule(
         rule_id=f"{subject.about}.{option}",
@@ -121,9 +122,10 @@ def condition_rule(subject: Subject, option: str, condition: str, words: str) ->
         query=query,
         operator="mustBe",
         operand=0.0,
+        words=f"{subject.about} {words}",
     )
     found = row_query(query, subject.name)
-    return plain if found is None else by_rows(plain, found, names=subject.names, said=words)
+    return plain if found is None else by_rows(plain, found, names=subject.names, said=fault)
 
 
 def _sql_rule(rule: DataQuality, subject: Subject, query: str, *, level: Level, place: Place) -> SqlRule:

@@ -34,3 +34,8 @@ def test_no_comparison_holds_for_a_value_that_is_not_there(operator: str, value:
 def test_rules_read_as_text() -> None:
     assert as_text("mustBeLessOrEqualTo", 0.05) == "<= 0.05"
     assert as_text("mustNotBeBetween", (1, 3)) == "not between 1 and 3"
+
+
+def test_large_whole_bounds_are_written_out() -> None:
+    assert as_text("mustBeGreaterThan", 1_000_000.0) == "> 1000000"
+    assert as_text("mustBeLessThan", 0.000001) == "< 1e-06"
