@@ -7,6 +7,8 @@ from functools import lru_cache
 import yaml
 
 Step = str | int
+MOST_VALUES = 1_000_000
+"""Values one document may hold with its aliases written out: far beyond any contract, and soon read."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -56,9 +58,15 @@ def load_yaml(text: str) -> object:
     """The document as plain values.
 
     Raises:
-        yaml.YAMLError: not YAML, or one mapping names a key twice.
+        yaml.YAMLError: not YAML, one mapping names a key twice, it is nested beyond what can be read, or its aliases
+            make more than `MOST_VALUES` of a small text.
     """
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a SafeLoader
+    try:
+        if "*" in text and "&" in text and _values(_tree(text), {}) > MOST_VALUES:
+            raise yaml.YAMLError(f"aliases make more than {MOST_VALUES:,} values of it")
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a SafeLoader
+    except RecursionError as error:
+        raise yaml.YAMLError("it is nested too deeply, or holds itself") from error
 
 
 def line_of(text: str, path: Sequence[Step]) -> int:
@@ -79,6 +87,17 @@ def _tree(text: str) -> yaml.Node | None:
     # Kept: a contract that is described asks for dozens of lines of one text.
     found: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     return found
+
+
+def _values(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Values in the tree when every alias is written out; a node that holds itself never ends."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        parts = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+        known[id(node)] = MOST_VALUES + 1
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _child(node: yaml.Node | None, step: Step) -> tuple[yaml.Node, yaml.Node] | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
+from threading import Timer
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+TRIAL_SECONDS = 10
+"""The most a query may take on a table without rows; one that takes longer does not look at the rows at all."""
 MEMORY = "256MB"
 """The most DuckDB holds for rules over a file; sorting and grouping beyond it go to a private folder."""
 
@@ -82,7 +85,7 @@ def _places(connection: "DuckDBPyConnection", rule: SqlRule) -> list[int]:
 
 def first_broken_query(contract: ObjectContract) -> BrokenQuery | None:
     """The first SQL rule that fails on an empty table with the object's columns, if any."""
-    from duckdb import Error
+    from duckdb import Error, InterruptException
 
     rules = sql_rules(contract)
     if not rules:
@@ -90,7 +93,10 @@ def first_broken_query(contract: ObjectContract) -> BrokenQuery | None:
     with _only_table(contract.name, arrow_schema(contract.columns).empty_table()) as connection:
         for rule in rules:
             try:
-                why = _why_not_one_number(connection, rule.query)
+                with _interrupted(connection, TRIAL_SECONDS):
+                    why = _why_not_one_number(connection, rule.query)
+            except InterruptException:
+                why = f"the query takes more than {TRIAL_SECONDS} s on an empty table"
             except Error as error:
                 why = " ".join(str(error).split("\n\n")[0].split())
             if why:
@@ -178,6 +184,16 @@ def _sandbox(spill: str = "") -> "DuckDBPyConnection":
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+@contextmanager
+def _interrupted(connection: "DuckDBPyConnection", seconds: float) -> Iterator[None]:
+    timer = Timer(seconds, connection.interrupt)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _why_not_one_number(connection: "DuckDBPyConnection", query: str) -> str:

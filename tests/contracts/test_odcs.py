@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from contract_files import HEAD, contract_file, contract_text, items
 
+from aigc_core.contracts import sql
 from aigc_core.contracts.model import Column, Expectation, SqlRule
 from aigc_core.contracts.odcs import read_contract
 from aigc_core.errors import ContractInvalid
@@ -190,3 +191,22 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
     with pytest.raises(ContractInvalid, match="cannot be read"):
         read_contract(tmp_path / "bad.yaml")
     assert "holds list, not a mapping" in refusal(tmp_path, "- a\n")
+
+
+def test_a_query_that_never_ends_is_refused_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "TRIAL_SECONDS", 0.2)
+    endless = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 1"
+    text = contract_text(ID, quality=(f"type: sql, query: '{endless}', mustBe: 0",))
+    assert "the query takes more than 0.2 s on an empty table" in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "customProperties: &a [{property: x, value: *a}]",
+        "x0: &x0 [1, 1]\n" + "\n".join(f"x{n + 1}: &x{n + 1} [{', '.join([f'*x{n}'] * 9)}]" for n in range(9)),
+        "x: " + "[" * 3000 + "]" * 3000,
+    ],
+)
+def test_a_document_that_grows_without_bound_is_refused(tmp_path: Path, tail: str) -> None:
+    assert "is not YAML" in refusal(tmp_path, contract_text(ID) + tail + "\n")
