@@ -22,7 +22,13 @@ HEAD_BYTES = 1 << 20
 GOOD_TO_BAD = 4
 EVERYDAY_CHINESE = 0.5
 """Least share of GB2312 characters among those beyond ASCII: accented Latin letters read as GB18030 give rare ones."""
+LATE_CHINESE = 0.1
+"""Least share of them from the later part of GB2312 (pinyin s to z, a third of all text): Korean has none there."""
 LATIN_MARKS = 0.9
+LATIN_DENSITY = 0.25
+"""Most of a text that is not ASCII: accented letters are few in Western languages, Cyrillic ones are nearly all."""
+_MARK = 0xA1
+_CHINESE_MARKS = frozenset("，。、；：？！“”‘’（）《》【】…—·")
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -149,7 +155,7 @@ def _judged(sample: Sample) -> Encoding:
     if good >= GOOD_TO_BAD * bad:
         note = f"{bad} bytes do not fit UTF-8 among {good:,} characters that do: their rows are refused"
         return Encoding("utf-8", f"detected: {good:,} characters beyond ASCII fit, {bad} bytes do not", 0, note)
-    return _chinese(sample.judged) or _western(sample.judged) or _unclear(bad)
+    return _chinese(sample.judged) or _western(sample) or _unclear(bad)
 
 
 def _unclear(bad: int) -> Encoding:
@@ -160,27 +166,34 @@ def _unclear(bad: int) -> Encoding:
 def _chinese(judged: bytes) -> Encoding | None:
     text, bad = _tried(judged, "gb18030")
     beyond = [character for character in text if character > "\x7f" and character != "\ufffd"]
-    everyday = sum(_is_everyday(character) for character in beyond)
+    rows = [_row_of_gb2312(character) for character in beyond]
+    everyday = sum(0xB0 <= row <= 0xD7 or row == _MARK for row in rows)
+    late = sum(0xC9 <= row <= 0xD7 for row in rows)
     if not beyond or bad * 100 > len(beyond) or everyday < EVERYDAY_CHINESE * len(beyond):
+        return None
+    if everyday >= 20 and late < LATE_CHINESE * everyday:
         return None
     share = everyday / len(beyond)
     note = "" if not bad else f"{bad} bytes do not fit GB18030: their rows are refused"
     return Encoding("gb18030", f"detected: not UTF-8, and {share:.0%} of its characters are everyday Chinese", 0, note)
 
 
-def _is_everyday(character: str) -> bool:
+def _row_of_gb2312(character: str) -> int:
+    """The first byte of a character in GB2312; `_MARK` for everyday punctuation, 0 for what is not in it."""
+    if character in _CHINESE_MARKS:
+        return _MARK
     try:
-        pair = character.encode("gb2312")
+        return character.encode("gb2312")[0]
     except UnicodeEncodeError:
-        return False
-    return 0xB0 <= pair[0] <= 0xD7 or character in "，。、；：？！“”‘’（）《》【】…—·"
+        return 0
 
 
-def _western(judged: bytes) -> Encoding | None:
-    text, bad = _tried(judged, "cp1252")
-    beyond = _beyond_ascii(text)
+def _western(sample: Sample) -> Encoding | None:
+    text, bad = _tried(sample.judged, "cp1252")
     marks = len(_LATIN.findall(text))
-    if bad or marks < LATIN_MARKS * beyond or beyond * 2 > len(text):
+    whole = _tried(sample.head, "cp1252")[0] if not sample.head.isascii() else text
+    dense = _beyond_ascii(whole) > LATIN_DENSITY * len(whole)
+    if bad or dense or marks < LATIN_MARKS * _beyond_ascii(text):
         return None
     note = "read as Windows-1252, the last resort: name `encoding` in the recipe when accented letters look wrong"
     return Encoding("cp1252", "detected: neither UTF-8 nor Chinese, and every byte fits Windows-1252", 0, note)

@@ -93,6 +93,22 @@ def test_bytes_that_speak_for_nothing_are_refused_row_by_row(tmp_path: Path) -> 
     assert "fit no encoding that is detected" in said_of(path).notes[0]
 
 
+@pytest.mark.parametrize(
+    ("codec", "text"),
+    [
+        ("euc-kr", "이 바지는 여름에 입기 좋은 시원한 소재로 만든 여성용 바지입니다"),
+        ("cp1251", "Удобные женские брюки из лёгкой ткани, хороши на каждый день"),
+        ("shift-jis", "夏に涼しい素材で作られた女性用のパンツです"),
+        ("big5", "這款女裝褲子穿著很舒服，適合夏天的日常穿搭"),
+        ("koi8-r", "Удобные женские брюки из лёгкой ткани, хороши на каждый день"),
+    ],
+)
+def test_other_encodings_are_not_taken_for_one_of_these(tmp_path: Path, codec: str, text: str) -> None:
+    path = written(tmp_path, "a.csv", b"id,text\n" + b"".join(b"%d,%b\n" % (n, text.encode(codec)) for n in range(20)))
+    assert said_of(path).encoding == "utf-8"
+    assert "name `encoding` in the recipe" in said_of(path).notes[0]
+
+
 def test_no_replacement_character_is_made(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", CHINESE.encode() + b"\xe8\xa3,x\n\xff\xfe,y\n" + CHINESE.encode("gbk"))
     assert not any("\ufffd" in f"{row.values}{row.raw}" for row in rows_of(path))
