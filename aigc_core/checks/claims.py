@@ -1,5 +1,6 @@
 """Q-C1 to Q-C12: words of advertising law, per market, judged with the words around them."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,8 @@ from aigc_core.ids import fingerprint
 Market = Literal["cn", "eu", "us"]
 LEVELS: Mapping[str, Severity] = {"ban": "block", "evidence": "block", "caution": "quarantine"}
 """TRUST 2.3: what may never be said, what needs a document, what a person should look at."""
+EXCEPTION_CHARACTERS = 40
+"""No exception is longer."""
 EVIDENCE = "evidence"
 """Attribute that names the document behind a claim of level `evidence`."""
 
@@ -118,15 +121,12 @@ class Lexicon:
             patterns: whether to look for patterns too; terms always are.
         """
         hits = [] if self._empty else list(self._hits(text))
-        spared = [(start, end) for start, end, rule in hits if rule is None]
+        spared = sorted({(start, end) for start, end, rule in hits if rule is None})
         found = {(start, end, rule) for start, end, rule in hits if rule is not None}
         if patterns:
             found |= {(*hit.span(), rule) for rule, pattern in self._patterns for hit in pattern.finditer(text)}
-        return [
-            Claim(rule, start, end)
-            for start, end, rule in sorted(found, key=lambda one: (one[0], one[1], one[2].rule_id))
-            if not any(low <= start and end <= high for low, high in spared)
-        ]
+        spans = sorted(found, key=lambda one: (one[0], one[1], one[2].rule_id))
+        return [Claim(rule, start, end) for start, end, rule in spans if not _is_within(start, end, spared)]
 
     def _hits(self, text: str) -> Iterator[tuple[int, int, Rule | None]]:
         for last, (length, owners) in self._automaton.iter(text):
@@ -134,6 +134,13 @@ class Lexicon:
             if _is_whole(text, start, end):
                 for owner in owners:
                     yield start, end, owner
+
+
+def _is_within(start: int, end: int, spared: Sequence[tuple[int, int]]) -> bool:
+    """Whether one of the sorted exceptions covers the place; only those that begin close by can."""
+    low = bisect_left(spared, (start - EXCEPTION_CHARACTERS, 0))
+    high = bisect_right(spared, start, key=lambda one: one[0])
+    return any(end <= behind for _, behind in spared[low:high])
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:

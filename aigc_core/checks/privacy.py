@@ -1,6 +1,7 @@
 """P-1: personal data and secrets in a text: found by format, proved by checksum, masked or held against the text."""
 
 import re
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -248,26 +249,56 @@ def find(text: str, attributes: Sequence[tuple[str, str]], locale: str) -> list[
         locale: decides which national phone numbers are known.
     """
     view = view_of(text)
-    given = [view_of(value).text for _, value in attributes if value]
-    taken = [Found("SECRET", *hit.span()) for hit in _SECRETS.finditer(text)]
-    taken += [Found("SECRET", *hit.span()) for hit in _RANDOM.finditer(text) if is_random(hit.group())]
+    given = _Own([view_of(value).text for _, value in attributes if value])
+    taken = _Taken()
+    for hit in _SECRETS.finditer(text):
+        taken.add(Found("SECRET", *hit.span()))
+    for hit in _RANDOM.finditer(text):
+        if is_random(hit.group()):
+            taken.add(Found("SECRET", *hit.span()))
     for entity, pattern, proof in _COMPILED:
         for hit in pattern.finditer(view.text):
             found = Found(entity, *view.original(*hit.span()))
             place = _Place(view.text, hit.start(), hit.end(), locale)
-            if _is_free(found, taken) and not _is_own(hit.group(), given) and proof(place):
-                taken.append(found)
-    taken += [name for name in _names(text, taken) if _is_free(name, taken)]
-    return sorted(taken, key=lambda found: found.start)
+            if taken.leaves(found) and not given.holds(hit.group()) and proof(place):
+                taken.add(found)
+    for name in _names(text, tuple(taken.places)):
+        taken.add(name)
+    return taken.places
 
 
-def _is_free(found: Found, taken: Sequence[Found]) -> bool:
-    return all(found.end <= other.start or found.start >= other.end for other in taken)
+class _Taken:
+    """Places found so far, in order, none overlapping another."""
+
+    def __init__(self) -> None:
+        self.places: list[Found] = []
+
+    def leaves(self, found: Found) -> bool:
+        """Whether the place is still free."""
+        at = bisect_left(self.places, found.start, key=lambda place: place.start)
+        before = at == 0 or self.places[at - 1].end <= found.start
+        return before and (at == len(self.places) or self.places[at].start >= found.end)
+
+    def add(self, found: Found) -> None:
+        """Take the place if it is free."""
+        if self.leaves(found):
+            insort(self.places, found, key=lambda place: place.start)
 
 
-def _is_own(value: str, given: Sequence[str]) -> bool:
-    plain = re.sub(r"[\s().-]", "", value)
-    return any(value in held or plain in re.sub(r"[\s().-]", "", held) for held in given)
+class _Own:
+    """The item's own values, as written and without what separates digits."""
+
+    def __init__(self, values: Sequence[str]) -> None:
+        self._values = values
+        self._plain = [_SEPARATORS.sub("", value) for value in values]
+
+    def holds(self, value: str) -> bool:
+        """Whether an attribute holds the value."""
+        plain = _SEPARATORS.sub("", value)
+        return any(value in held for held in self._values) or any(plain in held for held in self._plain)
+
+
+_SEPARATORS = re.compile(r"[\s().-]")
 
 
 def _names(text: str, found: Sequence[Found]) -> Iterator[Found]:
@@ -296,11 +327,12 @@ def mask(text: str, attributes: Sequence[tuple[str, str]], locale: str) -> tuple
     Company codes are public: counted, left as they are. Masking a masked text changes nothing.
     """
     found = find(text, attributes, locale)
-    masked = text
-    for place in reversed(found):
+    pieces, behind = [], 0
+    for place in found:
         if ENTITIES[place.entity] != "warn":
-            masked = f"{masked[: place.start]}[{place.entity}]{masked[place.end :]}"
-    return masked, Counter(place.entity for place in found)
+            pieces += [text[behind : place.start], f"[{place.entity}]"]
+            behind = place.end
+    return "".join([*pieces, text[behind:]]), Counter(place.entity for place in found)
 
 
 def suspicious_rows(texts: pa.Array) -> list[int]:

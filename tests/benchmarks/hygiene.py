@@ -1,4 +1,4 @@
-"""Corpus hygiene: the whole inspection, its parts, its memory and its recall.
+"""Corpus hygiene: the speed of the whole inspection and the memory it takes.
 
     .venv/bin/python tests/benchmarks/hygiene.py speed ../shared/data/catalogue/hm_articles.parquet
     .venv/bin/python tests/benchmarks/hygiene.py memory --rows 500000

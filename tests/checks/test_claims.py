@@ -1,10 +1,12 @@
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from aigc_core.checks.base import TEXTS, Finding
-from aigc_core.checks.claims import ClaimParameters, Claims, flagged, is_ban, lexicons, load_rules
+from aigc_core.checks.claims import EXCEPTION_CHARACTERS, ClaimParameters, Claims, flagged, is_ban, lexicons, load_rules
 from aigc_core.checks.views import view_of
 
 
@@ -110,3 +112,21 @@ def test_a_list_of_another_makers_terms_is_mostly_known(real_data: Path) -> None
     terms = (real_data / "checks/zh_adlaw_terms.txt").read_text("utf-8").split()
     known = [term for term in terms if lexicons(("cn",))["zh"].claims(view_of(term).text)]
     assert len(known) / len(terms) > 0.8
+
+
+def test_exceptions_are_short() -> None:
+    rules = load_rules(("cn", "eu", "us"))
+    assert max(len(term) for rule in rules for term in rule.except_terms) <= EXCEPTION_CHARACTERS
+
+
+@pytest.mark.parametrize("text", ["最好的", "百分百", "第一步最好先", "no. 1", "eco-friendly "])
+def test_time_is_linear(text: str) -> None:
+    lexicon = lexicons(("cn", "eu", "us"))["zh"]
+    seconds = [_seconds(lexicon.claims, text * times) for times in (2_000, 20_000)]
+    assert seconds[1] < 40 * max(seconds[0], 0.005)
+
+
+def _seconds(work: Callable[[str], object], text: str) -> float:
+    start = time.process_time()
+    work(text)
+    return time.process_time() - start

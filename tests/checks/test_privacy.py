@@ -1,5 +1,6 @@
 import gzip
 import json
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -131,3 +132,17 @@ def test_clean_product_texts_hold_no_personal_data(real_data: Path) -> None:
     texts = pq.read_table(real_data / "catalogue/hm_articles.parquet", columns=["description"])["description"]
     suspects = suspicious_rows(texts.cast(pa.string()).combine_chunks())
     assert not [texts[row].as_py() for row in suspects if find(texts[row].as_py(), [], "en")]
+
+
+@pytest.mark.parametrize(
+    "unit", ["1", "1-", "a@", "a@b.com ", "路1", "省市区县路", "1 a ", "a:", "联系人 a@b.com", "+1"]
+)
+def test_time_is_linear(unit: str) -> None:
+    seconds = [_seconds(unit * (size // len(unit))) for size in (4_000, 40_000)]
+    assert seconds[1] < 40 * max(seconds[0], 0.005)
+
+
+def _seconds(text: str) -> float:
+    start = time.process_time()
+    mask(text, [("model", "x")], "zh")
+    return time.process_time() - start
