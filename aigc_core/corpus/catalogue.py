@@ -24,6 +24,7 @@ from aigc_core.storage.sources import file_sha256
 MAX_DROP = 0.10
 """Share of the items that may go from one version to the next without a person's word."""
 _CONTENT = ("product_group", "attributes_digest", "variant_group", "category", "seller_id", "missing")
+_PRINTED = ("item_id", *_CONTENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def _judged(source: str, line: ContentLine, tables: CatalogueTables, fresh: Path
     digest = hashlib.sha256()
     with ParquetSink(fresh, ITEMS) as sink:
         for rows in _items(taken.accepted, line):
-            digest.update("".join(row["item_id"] + row["attributes_digest"] for row in rows).encode())
+            digest.update(canonical_json([[row[name] for name in _PRINTED] for row in rows]).encode())
             sink.write(pa.Table.from_pylist(rows, schema=ITEMS))
     return CatalogueSnapshot(
         line=line.name, path="", fingerprint=digest.hexdigest()[:32], items=taken.door.accepted, door=taken.door

@@ -5,7 +5,7 @@ from functools import partial
 import orjson
 
 from aigc_core.contracts.content_line import ContentLine
-from aigc_core.contracts.mapping import catalogue_row, changed_values, corpus_rows, require_columns
+from aigc_core.contracts.mapping import catalogue_row, changed_values, corpus_rows, held_against, require_columns
 from aigc_core.contracts.model import ObjectContract
 from aigc_core.contracts.schema import RawRow
 from aigc_core.ids import fingerprint
@@ -26,8 +26,14 @@ def corpus_entrance(line: ContentLine) -> Entrance:
             SOURCE: (_text(row.values.get(terms.source_column)) if terms.source_column else terms.source) or row.file,
             RAW: _changed(line, contract, row),
         }
-        made = corpus_rows(recipe, contract, row.values)
-        return [row._replace(values={**values, **origin}, source=came) for values in made]
+        return [
+            row._replace(
+                values={**values, **origin},
+                source=came,
+                complaints=held_against(recipe, values, row.complaints),
+            )
+            for values in corpus_rows(recipe, contract, row.values)
+        ]
 
     return _entrance(line, contract, mapper, set_aside=TEXT)
 

@@ -32,6 +32,7 @@ _JUDGED = pa.schema(
     [
         pa.field("position", pa.int64(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
+        pa.field("raw", pa.string()),
         pa.field("licence", pa.string()),
         pa.field("source", pa.string()),
         pa.field("harmful", pa.bool_(), nullable=False),
@@ -106,7 +107,7 @@ def inspect_pairs(candidates: Path, kept: Path, refused: Path, rules: Hygiene, *
     Args:
         candidates: Parquet with number, item_id, product_group, locale, text, category, licence, source, attributes,
             raw; further columns are handed on.
-        kept: written; the candidates' columns, text masked, licence and source filled in, and `flags`, in the order
+        kept: written; the candidates' columns, text and raw masked, licence and source filled in, and `flags`, in the order
             of the candidates.
         refused: written; rows of `REFUSED_SCHEMA`.
         rules: the recipe's `hygiene`.
@@ -176,6 +177,7 @@ def _judged_table(judged: JudgedPairs, places: range) -> pa.Table:
     columns = [
         pa.array(places, pa.int64()),
         judged.texts,
+        judged.raws,
         judged.licences,
         judged.sources,
         [verdict.harmful for verdict in verdicts],
@@ -268,7 +270,7 @@ def _apply(row: dict[str, Any], mark: Mapping[str, Any]) -> None:
 
 def _kept(batch: pa.RecordBatch, judged: list[dict[str, Any]], stands: list[int]) -> pa.Table:
     table = pa.Table.from_batches([batch]).take(pa.array(stands, pa.int64()))
-    for name in ("text", "licence", "source"):
+    for name in ("text", "raw", "licence", "source"):
         place, column = table.schema.get_field_index(name), table.schema.field(name)
         table = table.set_column(place, column, pa.array([judged[index][name] for index in stands], column.type))
     flags = pa.field("flags", pa.list_(pa.string()), nullable=False)

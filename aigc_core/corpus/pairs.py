@@ -110,8 +110,8 @@ def _write_candidates(taken: TakenIn, line: ContentLine, tombstones: Tombstones,
         for batch in read_batches(taken.accepted):
             hashes = [text_sha256(text) for text in batch.column("text").to_pylist()] if tombstones.digest else []
             if hashes:
-                ids = (batch.column(name).to_pylist() for name in _KEY)
-                down = pa.array(tombstones.cover(*ids, hashes), pa.bool_())
+                items, locales = (batch.column(name).to_pylist() for name in _KEY)
+                down = pa.array(tombstones.cover(items, locales, hashes), pa.bool_())
                 withheld += pc.sum(down).as_py()
                 batch = batch.filter(pc.invert(down))
             rows = [candidate(row, line) for row in batch.to_pylist()]
