@@ -111,12 +111,19 @@ def _quotings(text: str, delimiter: str, reading: Reading) -> Iterator[Dialect]:
                 yield Dialect(delimiter, quote, "escaped", "\\")
             if not re.search(_doubled(delimiter, quote), text):
                 yield Dialect(delimiter, quote, "bare")
+            if delimiter == "\t" and not reading.quote and not re.search(_wrapping(quote), text, re.MULTILINE):
+                yield Dialect(delimiter, "")
 
 
 def _doubled(delimiter: str, quote: str) -> str:
     """A doubled quote in the midst of a cell."""
     other = f"[^{re.escape(delimiter + quote)}\\r\\n]"
     return f"{other}{quote}{quote}{other}"
+
+
+def _wrapping(quote: str) -> str:
+    """A cell between tabs with quotes around it: where there is none, quotes are ordinary text."""
+    return f"(?:^|\\t){quote}[^\\t\\r\\n]*{quote}(?=\\t|\\r|$)"
 
 
 def _is_wrapped(text: str, delimiter: str) -> bool:

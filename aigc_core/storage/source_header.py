@@ -45,7 +45,8 @@ def find_header(name: str, fit: Fit) -> Header:
     Raises:
         SourceInvalid: the line before the rows looks like a header of another number of names.
     """
-    wide = [place for place, seen in enumerate(fit.records) if _may_head(seen, fit.width)]
+    fullest = max((_filled(seen) for seen in fit.records if len(seen.cells) == fit.width), default=0)
+    wide = [place for place, seen in enumerate(fit.records) if _may_head(seen, fit.width, fullest)]
     if not wide:
         return _without(fit.width, ())
     place = wide[0]
@@ -88,9 +89,14 @@ def distinct(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(made), tuple(notes)
 
 
-def _may_head(seen: Seen, width: int) -> bool:
-    filled = sum(bool(cell.strip()) for cell in seen.cells)
-    return not seen.error and len(seen.cells) == width and filled * 2 >= width and filled > 0
+def _filled(seen: Seen) -> int:
+    return sum(bool(cell.strip()) for cell in seen.cells)
+
+
+def _may_head(seen: Seen, width: int, fullest: int) -> bool:
+    """Whether a record is as wide as the rows and names at least half of what the fullest of them holds."""
+    filled = _filled(seen)
+    return not seen.error and len(seen.cells) == width and filled * 2 >= fullest and filled > 0
 
 
 def _kind(cell: str) -> str:

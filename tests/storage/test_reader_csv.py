@@ -47,6 +47,12 @@ def test_a_quote_inside_may_be_bare(tmp_path: Path) -> None:
     assert "quotes inside quotes are not doubled" in said_of(path).notes[0]
 
 
+def test_quotes_around_no_cell_are_text(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.tsv", 'sku\tname\n1\t"Best" hat\n2\t10" tall\n3\tcap "L\n')
+    assert [row["name"] for row in values_of(path)] == ['"Best" hat', '10" tall', 'cap "L']
+    assert said_of(path).quote == ""
+
+
 def test_single_quotes_are_found(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", "'a','b'\n'1','it''s, red'\n'2','two\nlines'\n")
     assert [row["b"] for row in values_of(path)] == ["it's, red", "two\nlines"]
@@ -138,6 +144,11 @@ def test_without_a_header_columns_are_numbered(tmp_path: Path) -> None:
 def test_a_declared_header_names_the_columns(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", "hat,red\ncap,blue\n")
     assert values_of(path, header=("name", "tint"))[0] == {"name": "hat", "tint": "red"}
+
+
+def test_columns_that_nothing_fills_do_not_hide_the_header(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", "sku,name,,,,\nA,hat,,,,\nB,cap,,,,\n,,,,,\n")
+    assert values_of(path)[0] == {"sku": "A", "name": "hat"} | {f"column_{place}": "" for place in range(3, 7)}
 
 
 def test_years_are_names_of_columns(tmp_path: Path) -> None:
