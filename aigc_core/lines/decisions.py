@@ -47,7 +47,7 @@ def decisions_of(profile: Profile, roles: Roles, sizes: Sizes, *, licence: str) 
         **_about_columns(profile, roles),
         **_about_rows(profile, roles, sizes),
         "licence": _licence(licence, has_texts=bool(roles.texts)),
-        "model": _model(profile, roles),
+        "model": _model(sizes),
         "publish": Decision(
             topic="rejected share",
             file=RECIPE,
@@ -214,14 +214,19 @@ def _licence(licence: str, *, has_texts: bool) -> Decision:
     )
 
 
-def _model(profile: Profile, roles: Roles) -> Decision:
-    if not roles.texts:
+def _model(sizes: Sizes) -> Decision:
+    if sizes.engine == "template":
+        told = (
+            f"{sizes.pairs:,} texts are too few to make a model from"
+            if sizes.pairs
+            else "there are no texts to learn from"
+        )
         return Decision(
             topic="what writes",
             file=RECIPE,
-            chosen="the template engine",
-            why="the source has no texts to learn from",
-            instead="`engine: hf` with a corpus (`--corpus`) or a model of your own",
+            chosen="the template below",
+            why=told,
+            instead="`engine: hf` with more texts (`corpus:`), or with a base model of your own (`base:`)",
         )
     return Decision(
         topic="what writes",

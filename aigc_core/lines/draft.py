@@ -143,7 +143,7 @@ def _view(profile: Profile, roles: Roles, sizes: Sizes) -> dict[str, object]:
         "group": "product_group" if roles.group else "item_id",
         "category": roles.category.name if roles.category else None,
         "seller": roles.seller.name if roles.seller else None,
-        "engine": "hf" if roles.texts else "template",
+        "engine": sizes.engine,
         "templates": templates_for(locales, roles),
         "labels": labels,
         "marks": _marks(labels),

@@ -60,7 +60,8 @@ def _held(quarantine: Table) -> Iterator[HeldReason]:
     with duckdb.connect(":memory:", config={"memory_limit": "512MB", "python_enable_replacements": False}) as asked:
         asked.register("held", quarantine.dataset())
         found = asked.execute(
-            "SELECT door, reason, count(*), arg_min({'number': number, 'detail': detail, 'raw': left(raw, $wide)}, number, $n) "
+            "SELECT door, reason, count(*), "
+            "arg_min({'number': number, 'detail': detail, 'raw': left(raw, $wide)}, number, $n) "
             "FROM held GROUP BY ALL ORDER BY 3 DESC, 1, 2 LIMIT $most",
             {"wide": 4 * EXAMPLE_CHARACTERS, "n": EXAMPLES, "most": MOST_REASONS},
         ).fetchall()

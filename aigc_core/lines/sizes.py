@@ -12,6 +12,8 @@ LATIN_FLOOR = 20
 DENSE = ("zh", "ja", "ko")
 CHARACTERS_PER_TOKEN = {True: 1.2, False: 3.0}
 """Of a small vocabulary made from the corpus; dense scripts have more to a character."""
+FEW = 500
+"""Fewer texts teach a model made from scratch nothing that passes the audit."""
 SMALL, MIDDLE = 1500, 20_000
 """Pairs up to which the starter model is small, and middling."""
 
@@ -20,6 +22,8 @@ SMALL, MIDDLE = 1500, 20_000
 class Sizes:
     """What the templates fill in."""
 
+    pairs: int
+    """Texts to learn from, over all locales."""
     least_items: int
     least_pairs: int
     corpus: Mapping[str, int]
@@ -32,6 +36,11 @@ class Sizes:
     new_tokens: int
     starter: Mapping[str, int]
     training: Mapping[str, float]
+
+    @property
+    def engine(self) -> str:
+        """What writes: a model where there is enough to learn from."""
+        return "hf" if self.pairs >= FEW else "template"
 
 
 def sizes_of(profile: Profile, roles: Roles) -> Sizes:
@@ -48,6 +57,7 @@ def sizes_of(profile: Profile, roles: Roles) -> Sizes:
     prompt = _prompt_tokens(roles)
     length = max(96, min(rounded_up(prompt + new_tokens), 768))
     return Sizes(
+        pairs=pairs,
         least_items=max(1, profile.structure.products // 2),
         least_pairs=max(1, pairs // 10),
         corpus={"minLength": low, "maxLength": high},

@@ -181,6 +181,12 @@ def test_a_source_without_texts_uses_the_template_engine(tmp_path: Path) -> None
     assert (recipe.generation.engine, recipe.columns.text, recipe.corpus) == ("template", {}, None)
 
 
+@pytest.mark.parametrize(("rows", "engine"), [(200, "template"), (250, "hf")])
+def test_a_model_needs_enough_texts(rows: int, engine: str, tmp_path: Path) -> None:
+    draft = draft_line(profile_source(str(plain_csv(tmp_path / "plain.csv", rows))), "pots", tmp_path / "lines")
+    assert line_of(draft).recipe.generation.engine == engine
+
+
 def test_other_languages_get_a_mark(tmp_path: Path) -> None:
     text = "Ein schönes Hemd aus weicher Baumwolle, das für den Sommer und die Reise gemacht ist, Nummer"
     rows = "".join(f'P{n:03d},Hemd {n},"{text} {n}"\n' for n in range(40))
