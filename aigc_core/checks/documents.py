@@ -20,7 +20,7 @@ BULLET_SHARE, ELLIPSIS_SHARE = 0.90, 0.30
 STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
 LEAST_STOP_WORDS = 2
 """Rae et al. 2021 (Gopher), section A.1.1; lower word limit: `DocumentParameters.words`."""
-STOP_HAN = frozenset("的了是在和有与不也就都而及着或一这")
+STOP_HAN = re.compile("[的了是在和有与不也就都而及着或一这]")
 PROSE_HAN = 0.60
 """Least share of Han characters and letters among the signs of a Chinese text that are no space."""
 HAN_A_WORD = 2
@@ -28,7 +28,7 @@ HAN_A_WORD = 2
 SYMBOL = re.compile(r"#|\.\.\.|…")
 LETTER = re.compile(r"[^\W\d_]")
 BULLET = re.compile(r"^\s*(?:[-*+•‣●○■▪·–—►✓✔★]|\d{1,3}[.)、])\s*")
-HAN_SIGN = re.compile(rf"[{HAN}]")
+HAN_OR_LETTERS = re.compile(rf"[{HAN}A-Za-z]+")
 Language = Literal["en", "zh", "other"]
 
 
@@ -98,8 +98,7 @@ def _spaced_fault(tokens: Sequence[str], words: Sequence[str], locale: str) -> s
 
 
 def _chinese_fault(text: str) -> str:
-    signs = sum(not character.isspace() for character in text)
-    prose = len(HAN_SIGN.findall(text)) + sum(character.isascii() and character.isalpha() for character in text)
+    signs, prose = len("".join(text.split())), sum(map(len, HAN_OR_LETTERS.findall(text)))
     if prose < PROSE_HAN * signs:
         return "too few words with letters"
-    return "" if sum(character in STOP_HAN for character in text) >= LEAST_STOP_WORDS else "no running text"
+    return "" if len(STOP_HAN.findall(text)) >= LEAST_STOP_WORDS else "no running text"

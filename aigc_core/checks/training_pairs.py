@@ -1,5 +1,6 @@
 """Every check of a training pair that needs no other pair: what is held against it, what is masked, what is flagged."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -49,6 +50,8 @@ class JudgedPairs:
 
     texts: pa.Array
     """The texts, personal data masked where the recipe asks for it."""
+    raws: pa.Array
+    """The values before cleaning, masked like the texts."""
     licences: list[str | None]
     """Of each row: its own, else the declared one."""
     sources: list[str | None]
@@ -68,7 +71,7 @@ class PairJudge:
         self._safety = Safety(NoParameters())
 
     def judge(self, batch: pa.RecordBatch) -> JudgedPairs:
-        """Judge the rows of a batch with locale, text, attributes, licence and source."""
+        """Judge the rows of a batch with locale, text, attributes, licence, source and raw."""
         verdicts = [Verdict() for _ in range(batch.num_rows)]
         licences = self._licences(batch, verdicts)
         self._languages(batch, verdicts)
@@ -77,7 +80,7 @@ class PairJudge:
         self._words(batch, verdicts)
         declared = self._rules.licence.source
         sources = [source or declared for source in batch.column("source").to_pylist()]
-        return JudgedPairs(texts=texts, licences=licences, sources=sources, verdicts=verdicts)
+        return JudgedPairs(texts=texts, raws=self._raws(batch), licences=licences, sources=sources, verdicts=verdicts)
 
     def _licences(self, batch: pa.RecordBatch, verdicts: Sequence[Verdict]) -> list[str | None]:
         declared = self._rules.licence.declared
@@ -124,6 +127,17 @@ class PairJudge:
                 texts[row] = masked if action == "mask" else texts[row]
         return pa.array(texts, pa.string())
 
+    def _raws(self, batch: pa.RecordBatch) -> pa.Array:
+        """What stood there before cleaning must not bring back what is masked in the text."""
+        column = batch.column("raw")
+        rows = suspicious_rows(column) if self._rules.personal_data == "mask" else []
+        if not rows:
+            return column
+        raws, locales = column.to_pylist(), strings(batch, "locale")
+        for row, pairs in zip(rows, attributes_of(batch, rows), strict=True):
+            raws[row] = json.dumps(_masked(json_or_text(raws[row]), pairs, locales[row]), ensure_ascii=False)
+        return pa.array(raws, pa.string())
+
     def _words(self, batch: pa.RecordBatch, verdicts: Sequence[Verdict]) -> None:
         for one in self._safety(batch).findings:
             verdicts[one.row].flags.add("S-1")
@@ -153,6 +167,25 @@ def _mark_personal(verdict: Verdict, counts: Mapping[str, int], action: str) -> 
         verdict.masked = hidden
     elif action == "quarantine" and hidden:
         verdict.refuse("text", f"text: holds personal data ({PRIVACY})", ", ".join(sorted(hidden)).lower())
+
+
+def json_or_text(raw: str) -> object:
+    """The JSON value; text that is none stands for itself."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw
+
+
+def _masked(value: object, attributes: Sequence[tuple[str, str]], locale: str) -> object:
+    """A JSON value with every text in it masked; attributes of the row are its own there too."""
+    if isinstance(value, str):
+        return mask(value, attributes, locale)[0]
+    if isinstance(value, list):
+        return [_masked(one, attributes, locale) for one in value]
+    if isinstance(value, dict):
+        return {name: _masked(one, attributes, locale) for name, one in value.items()}
+    return value
 
 
 def _by_row(result: CheckResult) -> dict[int, list[Finding]]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from aigc_core.checks.duplicates import signature
 from aigc_core.checks.near_duplicates import Settled, settle, spec_digest
-from aigc_core.checks.training_pairs import JudgedPairs, PairJudge, Verdict
+from aigc_core.checks.training_pairs import JudgedPairs, PairJudge, Verdict, json_or_text
 from aigc_core.contracts.check import REFUSED_SCHEMA
 from aigc_core.contracts.hygiene import Hygiene
 from aigc_core.errors import ConservationBroken, SourceInvalid
@@ -107,8 +107,8 @@ def inspect_pairs(candidates: Path, kept: Path, refused: Path, rules: Hygiene, *
     Args:
         candidates: Parquet with number, item_id, product_group, locale, text, category, licence, source, attributes,
             raw; further columns are handed on.
-        kept: written; the candidates' columns, text and raw masked, licence and source filled in, and `flags`, in the order
-            of the candidates.
+        kept: written in the order of the candidates; their columns, text and raw masked, licence and source filled in,
+            and `flags`.
         refused: written; rows of `REFUSED_SCHEMA`.
         rules: the recipe's `hygiene`.
         scratch: folder for what is spilled, made when missing; about four times the size of the candidates.
@@ -295,8 +295,8 @@ def _raw(came: Mapping[str, Any]) -> str:
     """The pair as it came: its values before cleaning, where those are known."""
     pair = {name: came[name] for name in ("item_id", "product_group", "locale", "text", "licence", "source")}
     pair["attributes"] = [[one["name"], one["value"]] for one in came["attributes"] or ()]
-    before = json.loads(came["raw"]) if came.get("raw") else {}
-    return json.dumps(pair | before if isinstance(before, dict) else pair, ensure_ascii=False)
+    before = json_or_text(came["raw"]) if came["raw"] else {}
+    return json.dumps(pair | (before if isinstance(before, dict) else {"raw": before}), ensure_ascii=False)
 
 
 def _sources(judged: Path, folder: Path) -> tuple[dict[str, int], dict[str, float]]:

@@ -124,6 +124,12 @@ def test_personal_data_is_masked_and_counted(inspect: Inspect) -> None:
     assert (found.report.masked, found.report.flags) == ({"EMAIL": 2}, {"P-1": 1})
 
 
+def test_what_cleaning_took_away_is_masked_too(inspect: Inspect) -> None:
+    raw = json.dumps({"text": "<p>Ask\na@b.com</p>", "rank": 3, "notes": ["c@d.com"]})
+    (row,) = inspect([{"text": "Ask the maker of the mug.", "raw": raw}]).kept
+    assert json.loads(row["raw"]) == {"text": "<p>Ask\n[EMAIL]</p>", "rank": 3, "notes": ["[EMAIL]"]}
+
+
 def test_personal_data_may_be_refused_and_is_not_shown(inspect: Inspect) -> None:
     found = inspect(_texts("Write to the maker at a@b.com."), personal_data="quarantine")
     assert found.refused[0]["reason"] == "text: holds personal data (P-1)"
@@ -168,6 +174,11 @@ def test_the_raw_row_is_kept_with_a_refusal(inspect: Inspect) -> None:
     came = json.loads(row["raw"])
     assert (row["number"], came["item_id"], came["text"]) == (0, "i000", "<p>Socken</p>")
     assert came["attributes"] == [["size", "M"]]
+
+
+def test_a_raw_row_that_is_no_json_is_kept_as_text(inspect: Inspect) -> None:
+    (row,) = inspect([{"text": GERMAN, "raw": "Socken; M"}]).refused
+    assert json.loads(row["raw"])["raw"] == "Socken; M"
 
 
 def test_sources_with_too_much_harm_are_named(inspect: Inspect) -> None:
