@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from aigc_core.corpus.entrances import catalogue_entrance
 from aigc_core.corpus.rows import ITEMS, item
 from aigc_core.errors import CatalogueShrunk
 from aigc_core.ids import canonical_json, fingerprint
-from aigc_core.records import CatalogueSnapshot, Shift
+from aigc_core.records import CatalogueSnapshot, Door, Shift
 from aigc_core.storage.delta import Table
 from aigc_core.storage.files import ParquetSink, read_batches
 from aigc_core.storage.intake import keep_refused, require_gates, take_in
@@ -33,6 +33,8 @@ class CatalogueTables:
 
     items: Table
     quarantine: Table
+    on_refusal: Callable[[Door], None] | None = None
+    """Gets what the contract found of a source that it refuses as a whole."""
 
 
 def take_catalogue(
@@ -93,7 +95,7 @@ def _judged(source: str, line: ContentLine, tables: CatalogueTables, fresh: Path
     entrance = catalogue_entrance(line)
     taken = take_in(source, entrance, fresh.parent)
     keep_refused(source, entrance, [taken.refused], tables.quarantine)
-    require_gates(taken, entrance)
+    require_gates(taken, entrance, tables.on_refusal)
     digest = hashlib.sha256()
     with ParquetSink(fresh, ITEMS) as sink:
         for rows in _items(taken.accepted, line):

@@ -37,6 +37,8 @@ class CorpusTables:
     unlabelled: Table
     quarantine: Table
     tombstones: Tombstones
+    on_refusal: Callable[[Door], None] | None = None
+    """Gets what the contract found of a source that it refuses as a whole."""
 
 
 def ingest(source: str, line: ContentLine, tables: CorpusTables) -> CorpusVersion:
@@ -97,7 +99,7 @@ def _judged(source: str, line: ContentLine, tables: CorpusTables, scratch: Path)
     withheld = _write_candidates(taken, line, tables.tombstones, candidates)
     found = inspect_pairs(candidates, kept, refused, line.recipe.hygiene, scratch=scratch / "hygiene")
     keep_refused(source, entrance, [taken.refused, refused], tables.quarantine)
-    require_gates(taken, entrance)
+    require_gates(taken, entrance, tables.on_refusal)
     _write_rows(taken.unlabelled, apart, UNLABELLED, lambda row: unlabelled(row, line))
     version = _write_pairs(kept, pairs, line, _door(taken.door, found, withheld))
     return _Judged(version=replace(version, hygiene=asdict(found)), pairs=pairs, unlabelled=apart)

@@ -12,7 +12,7 @@ from aigc_core.corpus.pairs import ingest as ingest_pairs
 from aigc_core.errors import SourceInvalid
 from aigc_core.night.pin import catalogue_source, corpus_source, open_night
 from aigc_core.night.steps import tuned
-from aigc_core.records import CatalogueSnapshot, CorpusVersion, Intake, ModelVersion, Night, Order
+from aigc_core.records import CatalogueSnapshot, CorpusVersion, Door, Intake, ModelVersion, Night, Order
 from aigc_core.reporting.contract_pages import write_contract_pages
 from aigc_core.storage.sources import file_sha256
 from aigc_core.workspace import Workspace, open_workspace
@@ -105,25 +105,30 @@ def _take_pairs(source: str, line: ContentLine, workspace: Workspace) -> CorpusV
         unlabelled=workspace.unlabelled(line.name),
         quarantine=workspace.quarantine(line.name),
         tombstones=workspace.tombstones(line.name),
+        on_refusal=lambda door: _keep_results(door, "refused", line, workspace),
     )
     version = ingest_pairs(source, line, tables)
-    _keep_results(version, line, workspace)
+    if not version.repeated:
+        _keep_results(version.door, f"v{version.version}", line, workspace)
     return version
 
 
 def _take_items(
     source: str, line: ContentLine, workspace: Workspace, path: Path, *, confirm_drop: bool
 ) -> CatalogueSnapshot:
-    tables = CatalogueTables(items=workspace.catalogue_table(line.name), quarantine=workspace.quarantine(line.name))
+    tables = CatalogueTables(
+        items=workspace.catalogue_table(line.name),
+        quarantine=workspace.quarantine(line.name),
+        on_refusal=lambda door: _keep_results(door, "refused", line, workspace),
+    )
     snapshot = take_in_catalogue(source, line, tables, path, confirm_drop=confirm_drop)
-    _keep_results(snapshot, line, workspace)
+    if not snapshot.repeated:
+        _keep_results(snapshot.door, f"v{snapshot.version}", line, workspace)
     return snapshot
 
 
-def _keep_results(taken: CorpusVersion | CatalogueSnapshot, line: ContentLine, workspace: Workspace) -> None:
-    """The contract's results as pages and JSON, beside those of earlier versions."""
-    if taken.repeated:
-        return
-    contract = line.corpus_rows if taken.door.name == "corpus" else line.catalogue_rows
-    folder = workspace.intake_folder(line.name) / f"{taken.door.name}-v{taken.version}"
-    write_contract_pages(folder, contract, taken.door, title=line.recipe.title)
+def _keep_results(door: Door, ended: str, line: ContentLine, workspace: Workspace) -> None:
+    """The contract's results as pages and JSON, beside those of other versions."""
+    contract = line.corpus_rows if door.name == "corpus" else line.catalogue_rows
+    folder = workspace.intake_folder(line.name) / f"{door.name}-{ended}"
+    write_contract_pages(folder, contract, door, title=line.recipe.title)

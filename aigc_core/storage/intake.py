@@ -118,8 +118,11 @@ def keep_refused(source: str, entrance: Entrance, refused: Sequence[Path], quara
     )
 
 
-def require_gates(taken: TakenIn, entrance: Entrance) -> None:
+def require_gates(taken: TakenIn, entrance: Entrance, tell: Callable[[DoorRecord], None] | None) -> None:
     """Refuse a source whose whole breaks the contract.
+
+    Args:
+        tell: gets what the contract found before the refusal.
 
     Raises:
         SourceInvalid: names every rule that was broken.
@@ -127,6 +130,8 @@ def require_gates(taken: TakenIn, entrance: Entrance) -> None:
     broken = [gate for gate in taken.gates if gate.level == "block" and not gate.passed]
     if broken:
         record = taken.door
+        if tell is not None:
+            tell(record)
         rules = "; ".join(f"{gate.gate_id}: {gate.measure} is {gate.value}, must be {gate.rule}" for gate in broken[:5])
         raise SourceInvalid(
             f"{record.source} does not pass the {entrance.name} contract of {entrance.line}: {rules}.",
