@@ -148,10 +148,10 @@ def _judged(sample: Sample) -> Encoding:
         where = "the whole file" if sample.whole else f"the first {sample.scanned:,} bytes"
         return Encoding("utf-8", f"every byte fits ({where} is ASCII)")
     text, bad = _tried(sample.judged, "utf-8")
-    good = _beyond_ascii(text)
     judged = f"{len(sample.judged):,} bytes from the first one beyond ASCII"
     if not bad:
         return Encoding("utf-8", f"every byte fits ({judged})")
+    good = _beyond_ascii(text)
     if good >= GOOD_TO_BAD * bad:
         note = f"{bad} bytes do not fit UTF-8 among {good:,} characters that do: their rows are refused"
         return Encoding("utf-8", f"detected: {good:,} characters beyond ASCII fit, {bad} bytes do not", 0, note)

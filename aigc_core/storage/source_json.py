@@ -15,7 +15,7 @@ from aigc_core.storage.source_text import MAX_CHARACTERS, Fault, FaultyLine, Tex
 
 _SPACE = " \t\r\n"
 _NOT_SPACE = re.compile(r"[^ \t\r\n]")
-_VALID = "A JSON file holds one array of objects, one object around such an array, or one object a line."
+VALID = "A JSON file holds one array of objects, one object around such an array, or one object a line."
 _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "true or false", type(None): "null"}
 _PARTS = re.compile(r'"(?:[^"\\\n]|\\.)*"?|[\[\]{},]')
 _CLOSED_BY = {"[": "]", "{": "}"}
@@ -106,7 +106,7 @@ def read_json(file: TextFile, shape: Shape, source_file: str) -> Iterator[RawRow
     if shape.kind == "wrapped":
         yield from window.members_behind()
     if window.more():
-        raise SourceInvalid(f"{file.place.name} goes on after the end of its array.", _VALID)
+        raise SourceInvalid(f"{file.place.name} goes on after the end of its array.", VALID)
 
 
 def _is_whole(text: str) -> bool:
@@ -337,7 +337,7 @@ class _Window:
 
     def _broken(self, why: str) -> SourceInvalid:
         near = shown(self._text[self._place : self._place + 20])
-        return SourceInvalid(f"{self._name} is not a JSON array: {why}{f' near {near!r}' if near else ''}.", _VALID)
+        return SourceInvalid(f"{self._name} is not a JSON array: {why}{f' near {near!r}' if near else ''}.", VALID)
 
 
 def _end_of_broken(text: str, start: int) -> int | None:

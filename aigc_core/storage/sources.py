@@ -9,6 +9,7 @@ from aigc_core.errors import SourceInvalid
 from aigc_core.records import SourceFile
 from aigc_core.storage.source_csv import read_csv, read_text
 from aigc_core.storage.source_files import VALID, Place, file_sha256, public_name, source_files
+from aigc_core.storage.source_json import VALID as VALID_JSON
 from aigc_core.storage.source_json import read_json, read_json_lines
 from aigc_core.storage.source_parquet import read_parquet
 from aigc_core.storage.source_survey import Plan, plan_reading
@@ -100,8 +101,8 @@ def _require_readable(path: str, batch: list[RawRow]) -> None:
         first = batch[0]
         raise SourceInvalid(
             f"None of the first {len(batch)} rows of {path} can be read; row {first.number}: {first.error}.",
-            VALID,
-            "If it is delimited text or in another encoding, say how to read it in the recipe, under `reading`.",
+            VALID if "JSON" not in first.error else VALID_JSON,
+            "Where the file is right, say how to read it in the recipe, under `reading`: encoding, delimiter, quote.",
         )
 
 
