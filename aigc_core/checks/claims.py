@@ -1,5 +1,6 @@
 """Q-C1 to Q-C12: words of advertising law, per market, judged with the words around them."""
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,9 @@ from typing import Any, Literal
 import ahocorasick
 import pyarrow as pa
 import pyarrow.compute as pc
-import regex
 
 from aigc_core.checks.base import CheckResult, Finding, ParameterCheck, Severity
-from aigc_core.checks.views import attributes_of, data_file, language_of, matching_rows, strings, view_of
+from aigc_core.checks.views import HAN, attributes_of, data_file, language_of, matching_rows, strings, view_of
 from aigc_core.contracts.strict import Strict
 from aigc_core.ids import fingerprint
 
@@ -95,7 +95,7 @@ class Lexicon:
     """All terms of one language in one automaton: a text is read once, whatever the number of rules."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._patterns = [(rule, regex.compile(rule.pattern, regex.ASCII)) for rule in rules if rule.pattern]
+        self._patterns = [(rule, _compiled(rule.pattern)) for rule in rules if rule.pattern]
         self._screen = "|".join(f"(?:{rule.pattern})" for rule in rules if rule.pattern)
         held: dict[str, list[Rule | None]] = {}
         for rule in rules:
@@ -134,6 +134,11 @@ class Lexicon:
             if _is_whole(text, start, end):
                 for owner in owners:
                     yield start, end, owner
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """An RE2 pattern as Python spells it: word boundaries of ASCII words, Han characters by range."""
+    return re.compile(pattern.replace(r"\p{Han}", HAN), re.ASCII)
 
 
 def _is_within(start: int, end: int, spared: Sequence[tuple[int, int]]) -> bool:

@@ -39,6 +39,9 @@ def _ids(text: str, **options: object) -> set[str]:
         ("经临床验证", "Q-C6"),
         ("佩戴招财转运", "Q-C7"),
         ("原价999，最后一天", "Q-C12"),
+        ("帮助修复受损的胶原纤维", "Q-C5"),
+        ("这是最受瞩目的品牌", "Q-C1"),
+        ("点击领取，恭喜您中奖", "Q-C12"),
         ("An Eco-Friendly mug", "Q-C8"),
         ("Carbon neutral since 2020", "Q-C9"),
         ("Boosts immunity every day", "Q-C10"),
@@ -112,6 +115,13 @@ def test_a_list_of_another_makers_terms_is_mostly_known(real_data: Path) -> None
     terms = (real_data / "checks/zh_adlaw_terms.txt").read_text("utf-8").split()
     known = [term for term in terms if lexicons(("cn",))["zh"].claims(view_of(term).text)]
     assert len(known) / len(terms) > 0.8
+
+
+def test_patterns_are_screened_as_they_are_matched() -> None:
+    texts = ["非转基因所以更安全", "预防乳房下垂", "马上降价", "save the planet", "now only $5"]
+    for lexicon in lexicons(("cn", "eu", "us")).values():
+        more = [len(lexicon.claims(text)) > len(lexicon.claims(text, patterns=False)) for text in texts]
+        assert {row for row, found in enumerate(more) if found} == lexicon.suspects(pa.array(texts))
 
 
 def test_exceptions_are_short() -> None:
