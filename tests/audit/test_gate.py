@@ -10,7 +10,7 @@ import pytest
 from shop import LINE, Made, Shop, flip, item
 
 from aigc_core.audit.gate import audit
-from aigc_core.catalog.publish import publish, published_schema
+from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.errors import AuditBlocked, IntegrityBroken
 from aigc_core.records import AuditReport, Batch
 
@@ -78,7 +78,7 @@ def test_without_checks_the_planted_texts_block_the_run(mixed: Made, shop: Shop)
 def test_what_is_public_already_stays_with_its_item(shop: Shop) -> None:
     schema = published_schema(LINE, shop.line.recipe.label)
     first = shop.made([item(7, name="Fennel", capacity_ml=None), item(8)])
-    publish(first.batch, first.report, first.report.require_passed(), shop.shelf, schema)
+    publish(first.batch, first.report, first.report.require_passed(), Shelf(table=shop.shelf, schema=schema))
     others = [item(number) for number in range(20, 26)]
     second = shop.made([item(6, name="Fennel", capacity_ml=None), *others], "run-2")
     assert decisions(second.report)["S-006", "en"] == ("duplicate", "D-1 same text as a published item")
@@ -87,7 +87,7 @@ def test_what_is_public_already_stays_with_its_item(shop: Shop) -> None:
 def test_an_item_may_repeat_its_own_public_text(shop: Shop) -> None:
     schema = published_schema(LINE, shop.line.recipe.label)
     first = shop.made([item(1)])
-    publish(first.batch, first.report, first.report.require_passed(), shop.shelf, schema)
+    publish(first.batch, first.report, first.report.require_passed(), Shelf(table=shop.shelf, schema=schema))
     again = shop.made([item(1)], "run-2", making=shop.making(check_config_digest="another"))
     assert again.report.states == {"published": 2}
 

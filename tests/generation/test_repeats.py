@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from shop import LINE, Made, Shop, item
 
-from aigc_core.catalog.publish import publish, published_schema
+from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.generation.repeats import repeated_requests
 from aigc_core.storage.files import read_table
@@ -64,7 +64,7 @@ def test_variants_of_one_product_are_left_alike(alike: Shop) -> None:
 def test_a_text_on_the_shelf_is_written_again_for_another_item(alike: Shop) -> None:
     first = alike.made([item(9)])
     schema = published_schema(LINE, alike.line.recipe.label)
-    publish(first.batch, first.report, first.report.require_passed(), alike.shelf, schema)
+    publish(first.batch, first.report, first.report.require_passed(), Shelf(table=alike.shelf, schema=schema))
     made = alike.made([item(1)], "run-2")
     assert (english(made), made.report.states) == ({"S-001": 2}, {"published": 2})
 

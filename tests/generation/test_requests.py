@@ -10,7 +10,7 @@ import pytest
 from shop import LINE, Made, Shop, item
 
 from aigc_core.catalog.outcomes import REJECTS, keep_rejects
-from aigc_core.catalog.publish import publish, published_schema
+from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.records import RequestSet
 from aigc_core.storage.groups import is_held_out
@@ -23,7 +23,7 @@ KNOWN = [item(1), item(2, feature="bad")]
 def decided(shop: Shop, made: Made) -> None:
     """Put the run on the shelf and its rejections with the rejects."""
     schema = published_schema(LINE, shop.line.recipe.label)
-    publish(made.batch, made.report, made.report.require_passed(), shop.shelf, schema)
+    publish(made.batch, made.report, made.report.require_passed(), Shelf(table=shop.shelf, schema=schema))
     keep_rejects(made.batch, made.report, shop.rejects, decided_at="2026-01-01T00:00:00+00:00")
 
 
