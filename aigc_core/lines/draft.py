@@ -132,6 +132,7 @@ def _view(profile: Profile, roles: Roles, sizes: Sizes) -> dict[str, object]:
     properties = [property_of(profile, chosen) for chosen in others]
     return {
         "locales": locales,
+        "opening": "{{ locale }} | " if len(locales) > 1 else "",
         "texts": {locale: column.name for locale, column in roles.texts.items()},
         "steps": steps_of(profile, roles),
         "mapping": {chosen.name: chosen.source for chosen in roles.columns if chosen.name != chosen.source}

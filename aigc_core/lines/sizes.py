@@ -68,7 +68,11 @@ def sizes_of(profile: Profile, roles: Roles) -> Sizes:
         limits=limits,
         basis=_basis(lengths),
         new_tokens=new_tokens,
-        starter=_starter(pairs, context=256 if length + new_tokens <= 256 else 512 if length <= 384 else 1024),
+        starter=_starter(
+            pairs,
+            dense=any(locale in DENSE for locale in texts),
+            context=256 if length + new_tokens <= 256 else 512 if length <= 384 else 1024,
+        ),
         training=_training(pairs, length),
     )
 
@@ -123,10 +127,11 @@ def _prompt_tokens(roles: Roles) -> int:
     return int(characters / CHARACTERS_PER_TOKEN[dense])
 
 
-def _starter(pairs: int, *, context: int) -> dict[str, int]:
+def _starter(pairs: int, *, dense: bool, context: int) -> dict[str, int]:
+    """Scripts with thousands of characters need a vocabulary that holds them, or the model writes halves of them."""
     if pairs <= SMALL:
-        return {"vocabulary": 1024, "hidden": 128, "layers": 2, "heads": 4, "context": context}
-    vocabulary = 2048 if pairs <= MIDDLE else 4096
+        return {"vocabulary": 2560 if dense else 1024, "hidden": 128, "layers": 2, "heads": 4, "context": context}
+    vocabulary = 2048 if pairs <= MIDDLE and not dense else 4096
     return {"vocabulary": vocabulary, "hidden": 192, "layers": 3, "heads": 4, "context": context}
 
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from aigc_core.lines.contract_file import ContractDescription, check_contract
 from aigc_core.lines.draft import Draft, Wishes, draft_line, require_new
 from aigc_core.lines.profile import Profile, declared, profile_source
-from aigc_core.workspace import open_workspace
+from aigc_core.workspace import REPOSITORY, open_workspace
 from flows.console.profiles import table_of
 from flows.console.progress import shown_progress
 from flows.console.tables import visible
@@ -27,7 +27,7 @@ def new_line(console: Console, name: str, source: str, **wishes: str | None) -> 
     Raises:
         UserError: a bad or taken name, a source that cannot be read or cannot make a line.
     """
-    folder = open_workspace().lines_folder
+    folder = lines_folder()
     require_new(name, folder)
     given = {wish: value for wish, value in wishes.items() if value}
     reading = declared(encoding=given.pop("encoding", None), delimiter=given.pop("delimiter", None))
@@ -47,6 +47,13 @@ def show_draft(console: Console, profile: Profile, draft: Draft) -> None:
     console.print()
     for command in _next(draft):
         console.print(f"  {escape(command)}", soft_wrap=True, highlight=False)
+
+
+def lines_folder() -> Path:
+    """Where a new line goes: never among the shipped ones, unless one stands there."""
+    folder = open_workspace().lines_folder
+    elsewhere = folder == REPOSITORY / "data_contracts" and Path.cwd() != REPOSITORY
+    return Path("data_contracts").absolute() if elsewhere else folder
 
 
 def draft_as_json(draft: Draft) -> dict[str, object]:

@@ -71,6 +71,11 @@ def test_line_new(aigc: Aigc, lines: Path, tmp_path: Path) -> None:
     assert "pots" in aigc("lines").out
 
 
+def test_line_new_never_writes_among_the_shipped_lines(aigc: Aigc, tmp_path: Path) -> None:
+    assert aigc("line", "new", "pots", "--from", plain_csv(tmp_path / "plain.csv")).code == 0
+    assert (tmp_path / "data_contracts" / "pots" / "recipe.yaml").is_file()
+
+
 def test_line_new_as_json(aigc: Aigc, lines: Path, tmp_path: Path) -> None:
     words = ("line", "new", "pots", "--from", plain_csv(tmp_path / "plain.csv"), "--licence", "internal", "--json")
     found = json.loads(aigc(*words).out)

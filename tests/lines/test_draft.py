@@ -9,6 +9,7 @@ from strange_files import gb18030_csv, pairs_jsonl, plain_csv, shopify_export
 
 from aigc_core.contracts.content_line import ContentLine, read_content_line
 from aigc_core.contracts.description import describe_contract
+from aigc_core.contracts.recipe import prompt_for
 from aigc_core.errors import SourceInvalid, UserError
 from aigc_core.lines.draft import Draft, Wishes, draft_line
 from aigc_core.lines.profile import declared, profile_source
@@ -147,6 +148,12 @@ def test_both_languages_are_written(drafts: dict[str, Draft]) -> None:
     assert recipe.locales == ("en", "zh")
     assert recipe.columns.text == {"en": "text_en", "zh": "text_zh"}
     assert set(recipe.generation.template) == set(recipe.label.explicit) == {"en", "zh"}
+
+
+def test_the_prompt_says_which_language(drafts: dict[str, Draft]) -> None:
+    shown = [{"name": "name", "value": "Bowl"}]
+    prompts = {prompt_for(line_of(drafts["plain"]).recipe, "1", locale, shown) for locale in ("en", "zh")}
+    assert prompts == {"en | name=Bowl =>", "zh | name=Bowl =>"}
 
 
 def test_codes_keep_their_pattern(drafts: dict[str, Draft]) -> None:
