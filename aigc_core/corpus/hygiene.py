@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from aigc_core.checks.duplicates import signature
+from aigc_core.checks.licences import held_against
 from aigc_core.checks.near_duplicates import Settled, settle, spec_digest
 from aigc_core.checks.training_pairs import JudgedPairs, PairJudge, Verdict, json_or_text
 from aigc_core.contracts.check import REFUSED_SCHEMA
@@ -80,21 +81,29 @@ class HygieneReport:
 
 
 def require_licence(rules: Hygiene, recipe: str) -> None:
-    """Refuse a corpus of which nobody says under which terms it may train.
+    """Refuse a corpus of which nobody says under which terms it may train, or whose terms are not allowed.
 
     Args:
         rules: the recipe's `hygiene`.
         recipe: the recipe's path or the line's name, for the message.
 
     Raises:
-        SourceInvalid: neither a licence for all rows nor a column with one a row is declared.
+        SourceInvalid: neither a licence for all rows nor a column with one a row is declared, or the one for all
+            rows is not among the allowed.
     """
-    if rules.licence.declared is None and rules.licence.column is None:
+    terms = rules.licence
+    if terms.declared is None and terms.column is None:
         raise SourceInvalid(
             f"{recipe} declares no licence for the corpus.",
             "A licence is an SPDX id such as CC-BY-4.0, a name of your own, or `internal` for your own data.",
             "Write `hygiene: {licence: {declared: internal}}` in the recipe, or name the column that holds the licence "
             "of each row: `hygiene: {licence: {column: licence}}`; `allowed` lists the ones that may train.",
+        )
+    if terms.column is None and held_against(terms.declared, terms.allowed):
+        raise SourceInvalid(
+            f"{recipe} declares the licence {terms.declared!r} for the corpus, which is not among the allowed.",
+            f"Allowed are {', '.join(terms.allowed)}.",
+            "If texts under it may train a model, add it to `allowed` under `hygiene: {licence: ...}` in the recipe.",
         )
 
 
@@ -114,7 +123,7 @@ def inspect_pairs(candidates: Path, kept: Path, refused: Path, rules: Hygiene, *
         scratch: folder for what is spilled, made when missing; about four times the size of the candidates.
 
     Raises:
-        SourceInvalid: no licence is declared.
+        SourceInvalid: no licence is declared, or one that is not allowed.
         ConservationBroken: a row was lost or counted twice.
     """
     require_licence(rules, "The recipe")

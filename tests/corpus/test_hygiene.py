@@ -94,6 +94,12 @@ def test_a_corpus_without_licence_is_refused_with_what_to_write() -> None:
         require_licence(Hygiene(), "mugs/recipe.yaml")
 
 
+def test_a_declared_licence_must_be_allowed() -> None:
+    rules = Hygiene.model_validate({"licence": {"declared": "CC-BY-NC-4.0"}})
+    with pytest.raises(SourceInvalid, match=r"CC-BY-NC-4\.0.*Allowed are internal.*add it to `allowed`"):
+        require_licence(rules, "recipe.yaml")
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
