@@ -30,7 +30,7 @@ class SourceFile:
     path: str
     bytes: int
     format: str
-    """`csv`, `json`, `jsonl` or `parquet`."""
+    """`csv`, `text`, `json`, `jsonl` or `parquet`; empty for an empty file."""
     compression: str = ""
     """`gzip`, `bz2`, `zstd`; empty for none."""
     encoding: str = ""

@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.mapping import require_columns
@@ -12,6 +13,7 @@ from aigc_core.ids import fingerprint
 from aigc_core.records import Night, Order
 from aigc_core.storage.files import sweep
 from aigc_core.storage.progress import RunFolder
+from aigc_core.storage.source_files import public_name
 from aigc_core.storage.sources import file_sha256, source_columns
 from aigc_core.workspace import Workspace, checked_model, open_workspace, row_checks, rules_digest
 
@@ -45,13 +47,13 @@ def start(order: Order) -> Night:
 
 def catalogue_source(order: Order | Night, line: ContentLine) -> str | None:
     """The file with items: the one named, else the recipe's, else None."""
-    named = order.source or (str(line.folder / line.recipe.source) if line.recipe.source else None)
+    named = order.source or _own(line, line.recipe.source)
     return None if named is None else _absolute(named)
 
 
 def corpus_source(order: Order | Night, line: ContentLine) -> str | None:
     """The file with training pairs: the one named, else the recipe's, else None."""
-    named = order.corpus or (str(line.folder / line.recipe.corpus) if line.recipe.corpus else None)
+    named = order.corpus or _own(line, line.recipe.corpus)
     return None if named is None else _absolute(named)
 
 
@@ -163,5 +165,18 @@ def _require_fitting(source: str, line: ContentLine, contract: ObjectContract) -
     require_columns(line.recipe, contract, source_columns(source, reading=line.recipe.reading), source)
 
 
+def _own(line: ContentLine, named: str | None) -> str | None:
+    """A source of the recipe: an address as it stands, a path from the line's folder."""
+    return named if named is None or "://" in named else str(line.folder / named)
+
+
 def _absolute(path: str) -> str:
-    return path if "://" in path else str(Path(path).absolute())
+    if "://" not in path:
+        return str(Path(path).absolute())
+    if urlsplit(path).password:
+        raise SourceInvalid(
+            f"The address {public_name(path)} carries a key and a secret.",
+            "Addresses are kept with every run and shown to whoever looks at it.",
+            "Put them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where your store looks for them.",
+        )
+    return path

@@ -18,6 +18,7 @@ from aigc_core.records import Door as DoorRecord
 from aigc_core.records import Gate
 from aigc_core.storage.delta import Table
 from aigc_core.storage.files import ParquetSink, read_batches
+from aigc_core.storage.source_files import public_name
 from aigc_core.storage.sources import file_sha256, read_source, survey
 
 NUMBER = "number"
@@ -92,7 +93,7 @@ def take_in(source: str, entrance: Entrance, scratch: Path) -> TakenIn:
     gates = door.finish(str(accepted))
     files = survey(source, reading=entrance.reading)
     arrival = Arrival(read=flow.read, folded=flow.folded, cleaned=flow.cleaned, files=files)
-    record = door.record(name=entrance.name, source=source, arrival=arrival).require_conserved()
+    record = door.record(name=entrance.name, source=public_name(source), arrival=arrival).require_conserved()
     flow.require_conserved(record)
     return TakenIn(door=record, accepted=accepted, unlabelled=unlabelled, refused=refused, gates=gates)
 
@@ -191,7 +192,7 @@ def _with_carried(typed: pa.Table, rows: Sequence[RawRow], schema: pa.Schema) ->
 
 
 def _labelled(source: str, digest: str, entrance: Entrance, refused: Sequence[Path]) -> Iterator[pa.RecordBatch]:
-    constant = {"line": entrance.line, "door": entrance.name, "source": source, "source_sha256": digest}
+    constant = {"line": entrance.line, "door": entrance.name, "source": public_name(source), "source_sha256": digest}
     now = datetime.now(UTC)
     for batch in (batch for path in refused for batch in read_batches(path)):
         columns = [pa.array([value] * batch.num_rows) for value in constant.values()]

@@ -44,6 +44,13 @@ def statements(sql: str) -> list[str]:
     return [part.strip() for part in re.split(r";\s*\n|\n", sql) if part.strip(" ;\n")]
 
 
+def command_of(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that the words begin with, a verb of a group included, and the words it gets."""
+    command = cli().commands[words[0]]
+    verbs = getattr(command, "commands", {})
+    return (verbs[words[1]], words[2:]) if verbs else (command, words[1:])
+
+
 def test_the_tree_exists() -> None:
     missing = [path for path in sorted(tree()) if not (REPOSITORY / path).exists()]
     assert len(tree()) > 30
@@ -75,16 +82,16 @@ def test_the_command_table_is_the_command() -> None:
 
 
 def test_options_named_in_the_table_exist() -> None:
-    for name, rest in re.findall(r"^\| `aigc (\w+)[^|]*\|(.*)\|$", README, re.MULTILINE):
-        known = {option for parameter in cli().commands[name].params for option in parameter.opts}
+    for name, verb, rest in re.findall(r"^\| `aigc (\w+) ?(\w*)[^|]*\|(.*)\|$", README, re.MULTILINE):
+        command = command_of([name, verb])[0]
+        known = {option for parameter in command.params for option in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known, name
 
 
 @pytest.mark.parametrize("words", [words for words in commands() if words[0] == "aigc"], ids=" ".join)
 def test_aigc_lines_parse(words: list[str]) -> None:
-    _, name, *arguments = words
-    context = cli().commands[name].make_context(name, arguments)
-    assert context.info_name == name
+    command, arguments = command_of(words[1:])
+    assert command.make_context(words[1], arguments).info_name == words[1]
 
 
 def test_other_commands_name_files_that_are_there() -> None:

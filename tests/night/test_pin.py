@@ -144,6 +144,11 @@ def test_a_recipe_changed_under_way_stops_the_night(open_shop: Shop, night: Nigh
         ({"source": "/nowhere.csv"}, SourceInvalid, r"/nowhere\.csv"),
         ({"engine": "hf"}, SourceInvalid, r"no trained model yet and no corpus .* Name training pairs with --corpus"),
         ({"model": "anything"}, ModelInvalid, r"The template engine takes no model\."),
+        (
+            {"source": "s3://user:hush@shop/items.csv"},
+            SourceInvalid,
+            r"The address s3://shop/items\.csv carries a key and a secret",
+        ),
     ],
 )
 def test_an_order_that_cannot_be_carried_out_writes_nothing(
