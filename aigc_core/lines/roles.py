@@ -260,6 +260,8 @@ def _clean_label(name: str, place: int) -> str:
     """A label without digits: a check that counts numbers would find them in every text."""
     label = " ".join("".join(" " if char.isdigit() else char for char in label_of(name)).split())
     words = [word_list("spelt").get(word.lower(), word) for word in label.split()]
+    # `colour group name` holds no name: the word would only repeat from fact to fact.
+    words = words[:-1] if len(words) > 1 and words[-1].lower() == "name" else words
     plain = " ".join(words) if label.isascii() else label
     return (plain.lower() if plain.isascii() else plain) or f"property {'abcdefghijklmnopqrstuvwxyz'[place % 26]}"
 

@@ -174,6 +174,14 @@ def test_chinese_headers_get_names_sql_takes(drafts: dict[str, Draft]) -> None:
     assert recipe.attributes["colour"].label == {"zh": "颜色"}
 
 
+def test_labels_leave_out_what_every_column_says(tmp_path: Path) -> None:
+    rows = "".join(f"P{n:03d},Cup {n},{'red' if n % 2 else 'blue'}\n" for n in range(40))
+    source = source_of(tmp_path, f"sku,name,colour_group_name\n{rows}")
+    attributes = line_of(draft_line(profile_source(source), "cups", tmp_path / "lines")).recipe.attributes
+    assert attributes["colour_group_name"].label == {"en": "colour group"}
+    assert attributes["name"].label == {}
+
+
 def test_declared_reading_is_in_the_recipe(tmp_path: Path) -> None:
     reading = declared(encoding="gb18030")
     profile = profile_source(str(gb18030_csv(tmp_path / "shop.csv")), reading=reading)
