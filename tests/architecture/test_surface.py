@@ -27,11 +27,13 @@ FLOWS = {
     "flows/nightly.py:nightly": "nightly",
     "flows/generate_batch.py:generate_batch": "generate",
     "flows/finetune_model.py:finetune_model": "fine-tune",
+    "flows/ingest_corpus.py:ingest_line": "ingest",
 }
 DEPLOYMENTS = {
     "product-description": "flows/nightly.py:nightly",
     "fashion-description": "flows/nightly.py:nightly",
     "ad-copy-zh": "flows/nightly.py:nightly",
+    "ingest": "flows/ingest_corpus.py:ingest_line",
     "fine-tune": "flows/finetune_model.py:finetune_model",
     "generate": "flows/generate_batch.py:generate_batch",
 }
@@ -42,7 +44,7 @@ PROMISED = {
     "line", "run_id", "date", "edition", "requests", "states", "reasons", "attempts", "tokens", "tokens_per_second",
     "seconds", "cost", "model", "lake", "report",
 }  # fmt: skip
-BEYOND = {"planned", "doors", "findings", "gates", "seen", "blocked"}
+BEYOND = {"planned", "doors", "findings", "gates", "seen", "blocked", "withdrawn", "pinned"}
 
 
 def test_commands_and_options() -> None:
