@@ -94,7 +94,7 @@ def table_of(head: Iterable[str], rows: Iterable[Iterable[object]], *, right: It
     for place, name in enumerate(head):
         made.add_column(name, overflow="fold", justify="right" if place in numbers else "left")
     for row in rows:
-        made.add_row(*(escape(visible(str(cell))) for cell in row))
+        made.add_row(*(escape("\n".join(map(visible, str(cell).split("\n")))) for cell in row))
     return made
 
 
