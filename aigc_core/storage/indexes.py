@@ -17,8 +17,8 @@ of up to nine are compared whole. In larger ones, as templated texts make them, 
 which are the ones that stay when duplicates go, and those most like it; every band sorts by other bits."""
 TURN = 6
 """Bits by which the sketches are turned from one band to the next but one."""
-PART_ROWS = 4_000_000
-"""Rows sorted together: 24 bytes each."""
+PART_ROWS = 1_000_000
+"""Rows read and sorted together: about 60 bytes each while it lasts."""
 
 
 @contextmanager
@@ -109,10 +109,13 @@ class BandIndex:
 
     def _part(self, path: Path, part: int, parts: int) -> tuple[Hashes, Places]:
         """The rows of one part of a band that share their hash with another, by hash, then by place."""
-        hashes, places = np.fromfile(path, np.uint64), np.fromfile(self._places, np.int64)
-        if parts > 1:
-            chosen = hashes % np.uint64(parts) == part
-            hashes, places = hashes[chosen], places[chosen]
+        found = [
+            (hashes[chosen], places[chosen])
+            for hashes, places in zip(_read(path, np.uint64), _read(self._places, np.int64), strict=True)
+            for chosen in (hashes % np.uint64(parts) == part,)
+        ]
+        hashes = np.concatenate([one for one, _ in found]) if found else np.empty(0, np.uint64)
+        places = np.concatenate([one for _, one in found]) if found else np.empty(0, np.int64)
         order = np.lexsort((places, hashes))
         hashes, places = hashes[order], places[order]
         same = hashes[1:] == hashes[:-1]
@@ -125,6 +128,13 @@ class BandIndex:
 def _append(path: Path, values: npt.NDArray[Any]) -> None:
     with path.open("ab") as file:
         file.write(values.tobytes())
+
+
+def _read(path: Path, kind: type[Any]) -> Iterator[npt.NDArray[Any]]:
+    """The numbers of a file in order, a part of them at a time."""
+    with path.open("rb") as file:
+        while len(values := np.fromfile(file, kind, PART_ROWS)):
+            yield values
 
 
 def _sizes(starts: Places) -> Places:
