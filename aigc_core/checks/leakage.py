@@ -69,6 +69,7 @@ class Leakage(ParameterCheck[LeakageParameters]):
 
 
 def _is_given(passage: str, values: Sequence[str]) -> bool:
+    passage = passage.strip()
     # Text and prompt may agree by chance in the few characters around a value.
     return any(passage in value or (value in passage and len(passage) - len(value) <= BY_CHANCE) for value in values)
 

@@ -37,6 +37,12 @@ def test_a_passage_of_one_attribute_is_no_leak(judge: Judge) -> None:
     assert judge("Q-L9", f"A mug of {value}.", **row) == []
 
 
+def test_a_passage_that_begins_with_a_space_is_still_the_attributes(judge: Judge) -> None:
+    value = "hand-glazed stoneware from the kilns of a small harbour town"
+    row = {"prompt": f"Describe: {value}", "attributes": [("origin", value)]}
+    assert judge("Q-L9", f"A mug of: {value} for every day.", **row) == []
+
+
 def test_chinese_passages_count_from_half_the_length(judge: Judge) -> None:
     prompt = "请根据下列商品属性为我们的网店写一段亲切自然的推广文案"
     assert judge("Q-L9", prompt[:20], prompt=prompt, locale="zh") == ["block: copies the prompt"]

@@ -22,7 +22,7 @@ REFUSED: dict[str, tuple[Words, str]] = {
         "wrong.csv lacks the columns category, name, product_group, sku. It has article, title. Name the",
     ),
     "missing file": (lambda at: (LINE, "--source", at / "none.csv"), "none.csv"),
-    "folder": (lambda at: (LINE, "--source", at), "is a folder"),
+    "folder": (lambda at: (LINE, "--source", at), "No file fits"),
     "empty file": (lambda at: (LINE, "--source", written(at / "empty.csv", "")), "empty.csv is empty"),
     "header only": (lambda at: (LINE, "--source", written(at / "head.csv", CATALOGUE)), "head.csv"),
     "unknown format": (lambda at: (LINE, "--source", written(at / "a.xlsx", "x")), ".csv"),
