@@ -72,9 +72,7 @@ def _train(corpus: CorpusVersion, recipe: Recipe, trainer: Trainer, table: Table
         )
     workshop = store.workshop(key)
     model = trainer.train(_pairs(training), _pairs(held_out), str(workshop))
-    model = replace(
-        model, line=recipe.line, corpus_fingerprint=corpus.fingerprint, corpus_version=corpus.version
-    )
+    model = replace(model, line=recipe.line, corpus_fingerprint=corpus.fingerprint, corpus_version=corpus.version)
     GroupSet.of(example.group for example in training).write(workshop / GROUPS_FILE)
     lineage = {
         "training_key": key,
