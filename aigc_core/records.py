@@ -92,6 +92,14 @@ class Door:
     """Source records that became part of another's row."""
     cleaned: Counts = field(default_factory=dict)
     """Cleaning step -> cells or rows it changed."""
+    flagged: Counts = field(default_factory=dict)
+    """Check of training pairs -> accepted pairs in which it found something."""
+    masked: Counts = field(default_factory=dict)
+    """Kind of personal data -> places masked in accepted pairs."""
+    sharing: int = 0
+    """Accepted pairs whose text an earlier variant of the same product has."""
+    warnings: tuple[str, ...] = ()
+    """What else a person should know, in words."""
     files: tuple[SourceFile, ...] = ()
     rules: tuple[RuleResult, ...] = ()
     reasons: Counts = field(default_factory=dict)

@@ -130,7 +130,16 @@ def _door(door: Door, found: HygieneReport, withheld: int) -> Door:
         quarantined=door.quarantined + found.refused,
         withheld=withheld,
         reasons=dict(reasons.most_common()),
+        flagged=found.flags,
+        masked=found.masked,
+        sharing=found.variants_sharing_text,
+        warnings=tuple(_told_of(found)),
     ).require_conserved()
+
+
+def _told_of(found: HygieneReport) -> Iterator[str]:
+    for source, share in found.sources_over_limit.items():
+        yield f"{share:.1%} of the rows of {source} hold illegal, harmful or personal words: better leave it out"
 
 
 def _write_rows(source: Path, path: Path, schema: pa.Schema, make: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

@@ -54,10 +54,22 @@ def _show(console: Console, version: CorpusVersion | CatalogueSnapshot) -> None:
     if door.reasons:
         rows = [(f"  {reason}", f"{count:,}") for reason, count in list(door.reasons.items())[:MOST]]
         console.print(table_of(("  quarantined because", "rows"), rows, right=(1,)))
+    for words in _found(door):
+        console.print(f"  {escape(visible(words))}", highlight=False)
     warned = [rule for rule in door.rules if rule.level == "warn" and not rule.passed][:MOST]
     if warned:
         rows = [(f"  {rule.words}", f"{rule.broken:,}") for rule in warned]
         console.print(table_of(("  warned of", "rows"), rows, right=(1,)))
+
+
+def _found(door: Door) -> Iterator[str]:
+    """What the checks of training pairs found among the accepted."""
+    if door.sharing:
+        yield f"{door.sharing:,} variants say what another of their product says: kept"
+    for word, counts in (("flagged", door.flagged), ("masked", door.masked)):
+        if counts:
+            yield f"{word}: {', '.join(f'{name} {count:,}' for name, count in counts.items())}"
+    yield from door.warnings
 
 
 def conservation(door: Door) -> str:
