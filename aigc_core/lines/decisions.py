@@ -82,7 +82,7 @@ def decisions_of(profile: Profile, roles: Roles, sizes: Sizes, *, licence: str) 
 def _about_columns(profile: Profile, roles: Roles) -> dict[str, Decision]:
     structure = profile.structure
     made = {"key": _key(profile, roles)}
-    if roles.group:
+    if roles.group and not roles.group.made_of:
         made["group"] = Decision(
             topic="items that share a text",
             file=RECIPE,
@@ -112,9 +112,11 @@ def _about_columns(profile: Profile, roles: Roles) -> dict[str, Decision]:
 
 
 def _key(profile: Profile, roles: Roles) -> Decision:
+    if roles.key.made_of:
+        return _made_key(roles)
     repeats = roles.key.profile.values - roles.key.profile.distinct
     if not roles.sure_key:
-        why = f"no column names an item, and this one differs most; {repeats:,} rows repeat a value and are quarantined"
+        why = f"it is named like one, though {repeats:,} rows repeat a value; those that differ are quarantined"
     elif profile.structure.fold_by:
         why = "the lines of one product share it"
     elif repeats:
@@ -131,7 +133,21 @@ def _key(profile: Profile, roles: Roles) -> Decision:
     )
 
 
+def _made_key(roles: Roles) -> Decision:
+    of = ", ".join(map(repr, roles.key.made_of))
+    apart = "; a training pair's of these and its text, so that several texts of one item stay" if roles.texts else ""
+    return Decision(
+        topic="id of an item",
+        file=RECIPE,
+        chosen=f"made of {of}{apart}",
+        why="no column names one; an item that changes gets a new id, and rows that are equal count as repeated",
+        instead="bring a real id when you can, name it as `item_id` under `columns`, and remove the `key` steps",
+        required=True,
+    )
+
+
 def _about_rows(profile: Profile, roles: Roles, sizes: Sizes) -> dict[str, Decision]:
+    made_key = bool(roles.key.made_of)
     made = {
         "locales": _locales(roles),
         "source": Decision(
@@ -144,7 +160,7 @@ def _about_rows(profile: Profile, roles: Roles, sizes: Sizes) -> dict[str, Decis
         "rows": Decision(
             topic="least rows",
             file=CATALOGUE,
-            chosen=f"{sizes.least_items:,}, half of what came",
+            chosen=f"{sizes.least_items:,}, half of {'the items that surely differ' if made_key else 'what came'}",
             why="a cut-off export must not pass for a full one",
             instead="closer to what a full export has",
         ),

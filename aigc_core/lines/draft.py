@@ -10,7 +10,7 @@ from aigc_core.contracts.content_line import RECIPE, read_content_line
 from aigc_core.contracts.profile import Profile
 from aigc_core.contracts.reading import Reading
 from aigc_core.errors import AigcError, LakeUnusable, RecipeInvalid, UserError
-from aigc_core.lines.cleaning_draft import PAIRS, steps_of
+from aigc_core.lines.cleaning_draft import pairs_column, steps_of
 from aigc_core.lines.decisions import Decision, decisions_of, open_decisions
 from aigc_core.lines.properties import key_property, pairs_property, property_of
 from aigc_core.lines.roles import Chosen, Roles, roles_of
@@ -74,7 +74,7 @@ def draft_line(profile: Profile, name: str, folder: Path, *, wishes: Wishes = Wi
 
     Raises:
         UserError: a bad or taken name.
-        SourceInvalid: the source cannot make a line: no key, or nothing to show the model.
+        SourceInvalid: the source cannot make a line: it has nothing to show the model.
         LakeUnusable: the folder cannot be written.
     """
     require_new(name, folder)
@@ -137,11 +137,12 @@ def _view(profile: Profile, roles: Roles, sizes: Sizes) -> dict[str, object]:
         "steps": steps_of(profile, roles),
         "mapping": {chosen.name: chosen.source for chosen in roles.columns if chosen.name != chosen.source}
         or {"item_id": roles.key.source},
-        "pairs": (PAIRS if roles.marked else roles.pairs.name) if roles.pairs else None,
+        "pairs": pairs_column(roles),
         "key": key_property(profile, roles),
-        "properties": [*properties, *([pairs_property(roles.pairs)] if roles.pairs else [])],
+        "properties": [*properties, *([pairs_property(roles.pairs, roles.written)] if roles.pairs else [])],
         "attributes": [{"name": one.name, "entry": _entry(one, roles)} for one in roles.attributes],
         "group": "product_group" if roles.group else "item_id",
+        "variants": bool(roles.group and not roles.group.made_of),
         "category": roles.category.name if roles.category else None,
         "seller": roles.seller.name if roles.seller else None,
         "engine": sizes.engine,

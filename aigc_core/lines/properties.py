@@ -14,6 +14,7 @@ FEW = TOP
 OFTEN = 20
 """Each of the few values stands in so many rows on average, so that a new one is news."""
 NUMERIC = ("integer", "number")
+_PAIRS = {"triples": "facts of three parts", "marked pairs": "pairs as name#value*name#value"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,8 @@ def property_of(profile: Profile, chosen: Chosen) -> Property:
     allowed = _allowed(chosen)
     return Property(
         name=chosen.name,
-        description=f"{chosen.label[:1].upper()}{chosen.label[1:]}, from the source's column {column.name}.",
+        description=_made(chosen)
+        or f"{chosen.label[:1].upper()}{chosen.label[1:]}, from the source's column {column.name}.",
         type=kind,
         required=(chosen.filled >= 1 and not chosen.collected) or chosen.name == "product_group",
         found=_found(profile, chosen),
@@ -57,7 +59,8 @@ def key_property(profile: Profile, roles: Roles) -> Property:
     pattern = {"pattern": column.pattern} if column.pattern else {}
     return Property(
         name="item_id",
-        description=f"Names the item, from the source's column {column.name}; text, so that no digit is lost.",
+        description=_made(roles.key)
+        or f"Names the item, from the source's column {column.name}; text, so that no digit is lost.",
         type="string",
         required=True,
         found=_found(profile, roles.key),
@@ -65,21 +68,35 @@ def key_property(profile: Profile, roles: Roles) -> Property:
     )
 
 
-def pairs_property(column: ColumnProfile) -> Property:
-    """The column with lists of name and value pairs."""
+def pairs_property(column: ColumnProfile, written: str) -> Property:
+    """The column with lists of name and value pairs.
+
+    Args:
+        column: where the source has them.
+        written: see `Roles.written`.
+    """
     longest = column.lengths.most if column.lengths else 1000
     return Property(
         name="attributes",
         description="List of name and value pairs; a name may repeat.",
         type="string",
         required=True,
-        found=f"{column.name!r}: lists of pairs in {column.values:,} rows",
+        found=f"{column.name!r}: {_PAIRS.get(written, 'lists of pairs')} in {column.values:,} rows",
         options={"minLength": 2, "maxLength": rounded_up(longest * 4)},
     )
 
 
+def _made(chosen: Chosen) -> str:
+    """What a made column is; empty for a column of the source."""
+    if not chosen.made_of:
+        return ""
+    return f"Made of the source's columns {', '.join(chosen.made_of)}: rows equal in them have the same."
+
+
 def _found(profile: Profile, chosen: Chosen) -> str:
     column = chosen.profile
+    if chosen.made_of:
+        return f"{column.basis}, because no column names an item"
     told = f"{column.name!r}: {column.basis}; filled in {chosen.filled:.1%}, {column.distinct:,} different"
     examples = ", ".join(shortened(one.value, 30) for one in column.top[:3])
     text = f"{told}; e.g. {examples}" if examples else told

@@ -1,9 +1,9 @@
 """What each column of a profiled source is for in a content line."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from aigc_core.contracts.profile import ColumnProfile, Profile
+from aigc_core.contracts.profile import ColumnProfile, Lengths, Profile
 from aigc_core.errors import SourceInvalid
 from aigc_core.lines.names import (
     category_rank,
@@ -27,7 +27,13 @@ LEAST_FILLED = 0.02
 """A column filled in fewer items teaches nothing."""
 LONGEST_ID = 1000
 MOSTLY_DIFFERENT = 0.5
-"""Without a key, a column that differs in so many rows stands in for one."""
+"""A column named like a key that differs in so many rows stands in for one."""
+MADE = {"item_id": "made_id", "product_group": "made_group"}
+"""Contract column -> the column that a `key` step makes for it, where the source has none."""
+MADE_CHARACTERS = 20
+"""What a `key` step writes: hexadecimal digits."""
+PAIR_KINDS = ("pairs", "triples", "marked pairs")
+"""How attributes in one cell may be written; lists before texts."""
 RESERVED = ("item_id", "product_group", "locale", "text", "attributes", "number", "licence", "source")
 DEFAULT_OPTION = "Default Title"
 """What Shopify writes where a product has no options."""
@@ -49,6 +55,8 @@ class Chosen:
     """Share of the items that have it."""
     collected: bool = False
     """Whether cleaning gathers it from the lines of a product."""
+    made_of: tuple[str, ...] = ()
+    """Source columns of which cleaning makes it, where no column of the source is it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +65,7 @@ class Roles:
 
     key: Chosen
     sure_key: bool
-    """Whether the key names items; else it is only the column that differs most."""
+    """Whether the key names items; else it is made, or only named like a key."""
     group: Chosen | None
     title: Chosen | None
     """The attribute that is the item's name."""
@@ -69,8 +77,8 @@ class Roles:
     """In prompt order; empty where the attributes come as pairs."""
     pairs: ColumnProfile | None
     """Column with lists of name and value pairs."""
-    marked: bool
-    """Whether the pairs are written as `name#value*name#value`."""
+    written: str
+    """How the pairs are written, one of `PAIR_KINDS`; empty without pairs."""
     left_out: Mapping[str, str]
     """Source column -> why it is not used."""
 
@@ -90,33 +98,35 @@ def roles_of(profile: Profile, *, key: str = "", text: str = "") -> Roles:
         text: the column with the text, likewise.
 
     Raises:
-        SourceInvalid: no column that could name an item, or nothing to tell the model.
+        SourceInvalid: nothing to tell the model.
     """
     texts = _texts(profile, text)
-    chosen, sure = _key(profile, key, texts)
-    pairs = next(_pair_columns(profile), None)
-    made = {} if pairs else _attributes(profile, {chosen.name, *(column.name for column in texts.values())})
+    chosen, sure = _key(profile, key)
+    pairs, written = next(_pair_columns(profile), (None, ""))
+    taken = {column.name for column in (chosen, *texts.values()) if column}
+    made = {} if pairs else _attributes(profile, taken)
     if not pairs and not made:
         raise SourceInvalid(
             f"{profile.source} has no column that says something about an item.",
-            "A line needs an id and at least one attribute, such as a name or a category.",
+            "A line needs at least one attribute, such as a name or a category.",
             "Name a file that has them.",
         )
     attributes = _picked(made)
     category = _best(made.values(), category_rank)
     seller = _best(made.values(), seller_rank)
     used = {one.profile.name for one in (*attributes, category, seller) if one}
+    describing = [column.name for column in profile.columns if column is pairs or column.name in used]
     return Roles(
-        key=_as_key(profile, chosen, "item_id"),
+        key=_as_key(profile, chosen, "item_id") if chosen else _made(profile, "item_id", describing),
         sure_key=sure,
-        group=_group(profile),
+        group=_group(profile) if chosen else _made(profile, "product_group", describing) if texts else None,
         title=_best(attributes, name_rank),
         category=category,
         seller=seller,
         texts=texts,
         attributes=attributes,
         pairs=pairs,
-        marked=bool(pairs and pairs.kinds.get("marked pairs")),
+        written=written,
         left_out=_left_out(profile, used, pairs, texts, chosen),
     )
 
@@ -146,7 +156,8 @@ def _named(profile: Profile, name: str) -> ColumnProfile:
     return profile.column(name)
 
 
-def _key(profile: Profile, named: str, texts: Mapping[str, ColumnProfile]) -> tuple[ColumnProfile, bool]:
+def _key(profile: Profile, named: str) -> tuple[ColumnProfile | None, bool]:
+    """The column that names an item, and whether it surely does; None where none does."""
     if named:
         return _named(profile, named), True
     if profile.structure.key:
@@ -154,18 +165,32 @@ def _key(profile: Profile, named: str, texts: Mapping[str, ColumnProfile]) -> tu
     different = [
         column
         for column in profile.columns
-        if not is_prose(column)
+        if key_rank(column.name)
+        and not is_prose(column)
         and column.lengths
         and column.lengths.most <= LONGEST_ID
         and column.distinct >= MOSTLY_DIFFERENT * profile.structure.products
     ]
-    if not different:
-        raise SourceInvalid(
-            f"{profile.source} has no column that names an item: none differs from row to row.",
-            "A catalogue has an id, such as a SKU, in every row.",
-            "Add one to the file, or name the column with --key.",
-        )
-    return max(different, key=lambda column: (key_rank(column.name), column.distinct)), False
+    return max(different, key=lambda column: (key_rank(column.name), column.distinct), default=None), False
+
+
+def _made(profile: Profile, name: str, of: Sequence[str]) -> Chosen:
+    """A column that a `key` step makes of what describes an item.
+
+    Its profile counts as different what surely is: the values of the fullest of these columns.
+    """
+    column = ColumnProfile(
+        name=safe_name(MADE[name], {column.name for column in profile.columns}, place=0),
+        type="string",
+        basis=f"made of {', '.join(map(repr, of))}",
+        values=profile.rows - profile.unreadable_rows,
+        missing=0,
+        blank=0,
+        distinct=max(profile.column(one).distinct for one in of),
+        lengths=Lengths(**dict.fromkeys(("least", "p01", "median", "p95", "p99", "most"), MADE_CHARACTERS)),
+        pattern=f"^[0-9a-f]{{{MADE_CHARACTERS}}}$",
+    )
+    return Chosen(profile=column, name=name, label=name, source=column.name, filled=1.0, made_of=tuple(of))
 
 
 def _as_key(profile: Profile, column: ColumnProfile, name: str) -> Chosen:
@@ -178,12 +203,12 @@ def _group(profile: Profile) -> Chosen | None:
     return _as_key(profile, profile.column(group), "product_group") if group else None
 
 
-def _pair_columns(profile: Profile) -> Iterator[ColumnProfile]:
-    """Columns with pairs: lists before marked texts."""
-    for kind in ("pairs", "marked pairs"):
+def _pair_columns(profile: Profile) -> Iterator[tuple[ColumnProfile, str]]:
+    """Columns with pairs, and how those are written."""
+    for kind in PAIR_KINDS:
         for column in profile.columns:
             if column.kinds.get(kind, 0) >= 0.9 * max(column.values, 1) and column.values >= 0.5 * profile.rows:
-                yield column
+                yield column, kind
 
 
 def _attributes(profile: Profile, taken: set[str]) -> dict[str, Chosen]:
@@ -218,7 +243,7 @@ def why_not(profile: Profile, column: ColumnProfile) -> str:
     reasons = (
         (column.constant, "the same in every row"),
         (column.kinds.get("url", 0) >= 0.5 * column.values, "addresses"),
-        (column.kinds.get("pairs", 0) >= 0.5 * column.values, "lists"),
+        (max(column.kinds.get(kind, 0) for kind in PAIR_KINDS) >= 0.5 * column.values, "lists"),
         (_is_option_name(column.name), "says what an option is called"),
         (_is_code(column) or (is_bookkeeping(column.name) and not _is_option(column.name)), "bookkeeping"),
         (column.type in ("date", "timestamp"), "a date"),
@@ -291,11 +316,10 @@ def _left_out(
     used: set[str],
     pairs: ColumnProfile | None,
     texts: Mapping[str, ColumnProfile],
-    key: ColumnProfile,
+    key: ColumnProfile | None,
 ) -> dict[str, str]:
     """Why each column that is not used is not."""
-    named = {key.name, profile.structure.group, *(column.name for column in texts.values())} | used
-    named |= {pairs.name} if pairs else set()
+    named = {profile.structure.group, *(column.name for column in (key, pairs, *texts.values()) if column)} | used
     return {
         column.name: why_not(profile, column) or ("attributes come as pairs" if pairs else "others say more")
         for column in profile.columns

@@ -58,7 +58,7 @@ def sizes_of(profile: Profile, roles: Roles) -> Sizes:
     length = max(96, min(rounded_up(prompt + new_tokens), 768))
     return Sizes(
         pairs=pairs,
-        least_items=max(1, profile.structure.products // 2),
+        least_items=max(1, (roles.key.profile.distinct if roles.key.made_of else profile.structure.products) // 2),
         least_pairs=max(1, pairs // 10),
         corpus={"minLength": low, "maxLength": high},
         output={

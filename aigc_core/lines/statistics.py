@@ -41,6 +41,7 @@ _KINDS: Mapping[str, str] = {
     "code": rf"^(0[0-9]+|[0-9]{{{EXACT_DIGITS + 1},}})$",
     "url": r"^(?i:https?://|www\.)[^ ]+$",
     "pairs": r"""^\[\s*[\[(]\s*["'][^"']+["']\s*,.*[\])]\s*\]$""",
+    "triples": r"""^\[\s*["'][^|]+(\|\s*[A-Za-z_][A-Za-z0-9_/()-]*\s*\|[^|]+)+["']\s*\]$""",
     "marked pairs": r"^[^#*\n]{1,40}#[^#*\n]+(\*[^#*\n]{1,40}#[^#*\n]+)+$",
 }
 _DEFECTS: Mapping[str, tuple[str, str]] = {

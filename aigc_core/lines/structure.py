@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aigc_core.contracts.profile import ColumnProfile, Structure
-from aigc_core.lines.names import is_bookkeeping, key_rank, locale_in, text_rank
+from aigc_core.lines.names import is_bookkeeping, key_rank, locale_in, name_rank, text_rank
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -95,7 +95,7 @@ def is_prose(column: ColumnProfile) -> bool:
     lengths = column.plain or column.lengths
     if lengths is None or not column.languages or column.type != "string":
         return False
-    listed = max(column.kinds.get(kind, 0) for kind in ("url", "pairs", "marked pairs"))
+    listed = max(column.kinds.get(kind, 0) for kind in ("url", "pairs", "triples", "marked pairs"))
     if listed >= 0.5 * column.values or column.constant:
         return False
     language = column.languages[0]
@@ -112,12 +112,22 @@ def _prose_rank(column: ColumnProfile) -> tuple[int, int, int]:
 def _key(columns: Sequence[ColumnProfile]) -> ColumnProfile | None:
     """The column that names an item: different in every row, or named like a key and different in most."""
     short = [column for column in columns if column.lengths and column.lengths.most <= KEY_CHARACTERS]
-    sure = [column for column in short if column.key and column.type in ("string", "integer") and not column.languages]
+    sure = [column for column in short if column.key and _is_code(column)]
     named = [column for column in short if key_rank(column.name) and column.distinct >= NEARLY_KEY * column.rows]
     for found in ([column for column in named if column.key], sure, named):
         if found:
             return max(found, key=lambda column: key_rank(column.name))
     return None
+
+
+def _is_code(column: ColumnProfile) -> bool:
+    """Whether values that are all different are ids: names of things change, and two things may share one."""
+    return (
+        column.type in ("string", "integer")
+        and not column.languages
+        and not name_rank(column.name)
+        and text_rank(column.name) <= 0
+    )
 
 
 def _fold_by(asked: _Rows, texts: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from strange_files import gb18030_csv, pairs_jsonl, plain_csv, shopify_export
 
 from aigc_core.contracts.content_line import ContentLine, read_content_line
 from aigc_core.contracts.description import describe_contract
-from aigc_core.contracts.recipe import prompt_for
+from aigc_core.contracts.recipe import Recipe, prompt_for
 from aigc_core.errors import SourceInvalid, UserError
 from aigc_core.lines.draft import Draft, Wishes, draft_line
 from aigc_core.lines.profile import declared, profile_source
@@ -37,6 +37,10 @@ def drafts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Draft]:
 
 def line_of(draft: Draft) -> ContentLine:
     return read_content_line(Path(draft.folder))
+
+
+def steps_in(recipe: Recipe) -> list[str]:
+    return [step.name if step.only is None else f"{step.name} {step.only}" for step in recipe.cleaning]
 
 
 def source_of(tmp_path: Path, text: str) -> str:
@@ -132,7 +136,7 @@ def test_marked_pairs_are_taken_apart(tmp_path: Path) -> None:
     draft = draft_line(profile_source(str(path)), "marked", tmp_path / "lines")
     recipe = line_of(draft).recipe
     assert recipe.columns.attribute_pairs == "attributes"
-    assert recipe.cleaning[-1].pairs
+    assert steps_in(recipe)[0] == "pairs"
     assert draft.decisions[0].topic == "id of an item"
     assert draft.decisions[0].required
 
@@ -224,8 +228,8 @@ def test_an_existing_folder_is_never_touched(tmp_path: Path) -> None:
     assert list((tmp_path / "lines" / "mugs").iterdir()) == []
 
 
-def test_a_source_without_key_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceInvalid, match="no column that names an item"):
+def test_a_source_that_says_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceInvalid, match="no column that says something about an item"):
         draft_line(profile_source(source_of(tmp_path, "a,b\n" + "x,y\n" * 9)), "odd", tmp_path / "lines")
     assert list((tmp_path / "lines").glob("*")) == []
 

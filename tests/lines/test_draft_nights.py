@@ -92,6 +92,14 @@ def test_two_languages(drafted: Drafted, tmp_path: Path) -> None:
     require_published(summary, 0.9)
 
 
+def test_several_texts_of_one_item_without_an_id(drafted: Drafted, facts: Path) -> None:
+    line = drafted(facts)
+    taken = line.ingest()
+    items, pairs = door(taken, "catalogue"), door(taken, "corpus")
+    assert (items.read, items.accepted, items.repeated, pairs.accepted) == (120, 40, 80, 120)
+    require_published(line.night(engine="template"), 0.5)
+
+
 @pytest.mark.slow
 def test_the_starter_model_learns_from_a_draft(drafted: Drafted, tmp_path: Path) -> None:
     summary = drafted(plain_csv(tmp_path / "plain.csv", rows=600)).night(engine="hf")
@@ -115,3 +123,33 @@ def test_real_articles(drafted: Drafted, real_data: Path) -> None:
     assert items.rows == 100_454
     assert items.accepted >= 0.99 * items.rows
     require_published(line.night(engine="template"), 0.8)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("file", "items", "pairs"),
+    [
+        ("catalogue/e2e_restaurant.parquet", 5_409, 45_000),
+        ("catalogue/webnlg_en.parquet", 7_753, 20_000),
+        ("dirty/advertisegen_300_gbk.jsonl", 286, 180),
+    ],
+)
+def test_real_files_without_an_id(file: str, items: int, pairs: int, drafted: Drafted, real_data: Path) -> None:
+    taken = drafted(real_data / file).ingest()
+    assert door(taken, "catalogue").accepted == items
+    assert door(taken, "corpus").accepted >= pairs
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("file", "least"),
+    [
+        ("catalogue/shopify_apparel.csv", 0.9),
+        ("catalogue/shopify_home-and-garden.csv", 0.9),
+        ("catalogue/shopify_jewelery.csv", 0.9),
+        ("catalogue/advertisegen_zh_train.jsonl.gz", 0.8),
+        ("dirty/advertisegen_300_gbk.jsonl", 0.8),
+    ],
+)
+def test_a_night_from_real_files(file: str, least: float, drafted: Drafted, real_data: Path) -> None:
+    require_published(drafted(real_data / file).night(engine="template"), least)
