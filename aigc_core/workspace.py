@@ -74,6 +74,10 @@ class Workspace:
         """Where the results of a line's contracts are kept as pages and JSON."""
         return self.lake / "intake" / line
 
+    def scratch(self, line: str, door: str) -> Path:
+        """Where one door of a line works."""
+        return self.lake / "scratch" / f"{line}-{door}"
+
     def tombstones(self, line: str) -> Tombstones:
         """The takedowns in force for a line."""
         return Tombstones(Table(str(self.lake / "takedowns")), line)

@@ -215,7 +215,11 @@ class Shop:
     @property
     def catalogue_tables(self) -> CatalogueTables:
         """The catalogue's door."""
-        return CatalogueTables(items=Table(str(self.root / "lake" / "catalogues" / LINE)), quarantine=self.quarantine)
+        return CatalogueTables(
+            items=Table(str(self.root / "lake" / "catalogues" / LINE)),
+            quarantine=self.quarantine,
+            scratch=self.root / "lake" / "scratch" / "catalogue",
+        )
 
     @property
     def corpus_tables(self) -> CorpusTables:
@@ -225,6 +229,7 @@ class Shop:
             unlabelled=Table(str(self.root / "lake" / "unlabelled" / LINE)),
             quarantine=self.quarantine,
             tombstones=Tombstones(self.takedowns, LINE),
+            scratch=self.root / "lake" / "scratch" / "corpus",
         )
 
     def ingest(self, rows: Rows, line: ContentLine | None = None, name: str = "corpus.jsonl") -> CorpusVersion:

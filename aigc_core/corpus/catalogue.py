@@ -1,7 +1,6 @@
 """The catalogue's door: a source becomes a version of the line's catalogue, pinned for a night in one file."""
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from aigc_core.storage.delta import Table
 from aigc_core.storage.files import ParquetSink, read_batches
 from aigc_core.storage.intake import keep_refused, require_gates, take_in
 from aigc_core.storage.progress import as_record
+from aigc_core.storage.scratch import alone_in
 from aigc_core.storage.shift import shift_of
 from aigc_core.storage.sources import file_sha256
 
@@ -33,6 +33,8 @@ class CatalogueTables:
 
     items: Table
     quarantine: Table
+    scratch: Path
+    """Folder for what is made on the way; one ingest at a time works there."""
     on_refusal: Callable[[Door], None] | None = None
     """Gets what the contract found of a source that it refuses as a whole."""
 
@@ -52,11 +54,22 @@ def take_catalogue(
         SourceInvalid: the source cannot be read, lacks columns, or its whole breaks the contract.
         CatalogueShrunk: too many items are gone; nothing was changed but the quarantine.
     """
+    with alone_in(tables.scratch) as scratch:
+        return _taken(source, line, tables, path, _Way(scratch=scratch, confirm_drop=confirm_drop))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    scratch: Path
+    confirm_drop: bool
+
+
+def _taken(source: str, line: ContentLine, tables: CatalogueTables, path: Path, way: _Way) -> CatalogueSnapshot:
     ingested = fingerprint([file_sha256(source), *_shaping(line)])
     note = tables.items.metadata_of_last_commit()
     if note.get("ingested") == ingested:
         kept = as_record(CatalogueSnapshot, str(note["catalogue"]))
-        _pin(tables.items, path)
+        _pin(tables.items, path, way.scratch)
         unmoved = Shift(before=kept.items)
         return replace(
             kept,
@@ -66,22 +79,21 @@ def take_catalogue(
             shift=unmoved,
             repeated=True,
         )
-    with tempfile.TemporaryDirectory(prefix="aigc-catalogue-") as scratch:
-        fresh = Path(scratch) / "items.parquet"
-        snapshot = _judged(source, line, tables, fresh)
-        shift = shift_of(tables.items, fresh, key=("item_id",), content=_CONTENT)
-        if not confirm_drop:
-            _require_little_drop(line, source, shift)
-        snapshot = replace(snapshot, shift=shift, table=tables.items.uri)
-        tables.items.create(ITEMS, stats=("item_id",))
-        commit = tables.items.replace_once(
-            lambda: pa.RecordBatchReader.from_batches(ITEMS, read_batches(fresh)),
-            key=f"catalogue:{ingested}:{tables.items.version() or 0}",
-            note={"ingested": ingested, "catalogue": canonical_json(snapshot), **_told(shift)},
-        )
-        with ParquetSink(path, ITEMS) as sink:
-            for batch in read_batches(fresh):
-                sink.write(batch)
+    fresh = way.scratch / "items.parquet"
+    snapshot = _judged(source, line, tables, fresh)
+    shift = shift_of(tables.items, fresh, key=("item_id",), content=_CONTENT)
+    if not way.confirm_drop:
+        _require_little_drop(line, source, shift)
+    snapshot = replace(snapshot, shift=shift, table=tables.items.uri)
+    tables.items.create(ITEMS, stats=("item_id",))
+    commit = tables.items.replace_once(
+        lambda: pa.RecordBatchReader.from_batches(ITEMS, read_batches(fresh)),
+        key=f"catalogue:{ingested}:{tables.items.version() or 0}",
+        note={"ingested": ingested, "catalogue": canonical_json(snapshot), **_told(shift)},
+    )
+    with ParquetSink(path, ITEMS) as sink:
+        for batch in read_batches(fresh):
+            sink.write(batch)
     return replace(snapshot, path=str(path), version=commit.version)
 
 
@@ -123,10 +135,10 @@ def _require_little_drop(line: ContentLine, source: str, shift: Shift) -> None:
         )
 
 
-def _pin(table: Table, path: Path) -> None:
+def _pin(table: Table, path: Path, scratch: Path) -> None:
     """The table's current items as one file, in source order."""
-    with tempfile.TemporaryDirectory(prefix="aigc-catalogue-") as scratch, ParquetSink(path, ITEMS) as sink:
-        for batch in table.ordered("position", Path(scratch)):
+    with ParquetSink(path, ITEMS) as sink:
+        for batch in table.ordered("position", scratch):
             sink.write(pa.Table.from_batches([batch]).select(ITEMS.names).cast(ITEMS))
 
 

@@ -55,6 +55,7 @@ def _entrance(line: ContentLine, contract: ObjectContract, mapper: Mapper, *, se
     recipe = line.recipe
     digest = line.corpus.digest if contract.name == "corpus" else line.catalogue.digest
     shaping = [recipe.columns, recipe.reading, *recipe.cleaning]
+    shaping += [recipe.hygiene] if contract.name == "corpus" else []
     return Entrance(
         line=line.name,
         name=contract.name,

@@ -1,7 +1,6 @@
 """The corpus' door: training pairs become a version of the line's corpus."""
 
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +20,7 @@ from aigc_core.storage.delta import Table
 from aigc_core.storage.files import ParquetSink, read_batches
 from aigc_core.storage.intake import TakenIn, keep_refused, require_gates, take_in
 from aigc_core.storage.progress import as_record
+from aigc_core.storage.scratch import alone_in
 from aigc_core.storage.shift import shift_of
 from aigc_core.storage.sources import file_sha256
 from aigc_core.storage.tombstones import Tombstones
@@ -37,6 +37,8 @@ class CorpusTables:
     unlabelled: Table
     quarantine: Table
     tombstones: Tombstones
+    scratch: Path
+    """Folder for what is made on the way; one ingest at a time works there."""
     on_refusal: Callable[[Door], None] | None = None
     """Gets what the contract found of a source that it refuses as a whole."""
 
@@ -50,6 +52,11 @@ def ingest(source: str, line: ContentLine, tables: CorpusTables) -> CorpusVersio
         SourceInvalid: the file cannot be read, lacks columns, declares no licence, or its whole breaks the contract.
     """
     require_licence(line.recipe.hygiene, str(line.folder / "recipe.yaml"))
+    with alone_in(tables.scratch) as scratch:
+        return _taken(source, line, tables, scratch)
+
+
+def _taken(source: str, line: ContentLine, tables: CorpusTables, scratch: Path) -> CorpusVersion:
     ingested = fingerprint([file_sha256(source), *_shaping(line), tables.tombstones.digest])
     note = tables.pairs.metadata_of_last_commit()
     if note.get("ingested") == ingested:
@@ -61,18 +68,17 @@ def ingest(source: str, line: ContentLine, tables: CorpusTables) -> CorpusVersio
             shift=Shift(before=kept.pairs),
             repeated=True,
         )
-    with tempfile.TemporaryDirectory(prefix="aigc-corpus-") as scratch:
-        made = _judged(source, line, tables, Path(scratch))
-        shift = shift_of(tables.pairs, made.pairs, key=_KEY, content=_CONTENT)
-        tables.pairs.create(PAIRS, stats=_KEY)
-        version = replace(made.version, table=tables.pairs.uri, shift=shift)
-        before = tables.pairs.version() or 0
-        _keep_unlabelled(tables.unlabelled, made.unlabelled, key=f"unlabelled:{ingested}:{before}")
-        commit = tables.pairs.replace_once(
-            lambda: pa.RecordBatchReader.from_batches(PAIRS, read_batches(made.pairs)),
-            key=f"corpus:{ingested}:{before}",
-            note={"ingested": ingested, "corpus": canonical_json(version), **_told(shift)},
-        )
+    made = _judged(source, line, tables, scratch)
+    shift = shift_of(tables.pairs, made.pairs, key=_KEY, content=_CONTENT)
+    tables.pairs.create(PAIRS, stats=_KEY)
+    version = replace(made.version, table=tables.pairs.uri, shift=shift)
+    before = tables.pairs.version() or 0
+    _keep_unlabelled(tables.unlabelled, made.unlabelled, key=f"unlabelled:{ingested}:{before}")
+    commit = tables.pairs.replace_once(
+        lambda: pa.RecordBatchReader.from_batches(PAIRS, read_batches(made.pairs)),
+        key=f"corpus:{ingested}:{before}",
+        note={"ingested": ingested, "corpus": canonical_json(version), **_told(shift)},
+    )
     return replace(version, version=commit.version)
 
 

@@ -13,9 +13,12 @@ from aigc_core.errors import SourceInvalid
 from aigc_core.night.pin import catalogue_source, corpus_source, open_night
 from aigc_core.night.steps import tuned
 from aigc_core.records import CatalogueSnapshot, CorpusVersion, Door, Intake, ModelVersion, Night, Order
-from aigc_core.reporting.contract_pages import write_contract_pages
+from aigc_core.reporting.contract_pages import RESULTS, write_contract_pages
 from aigc_core.storage.sources import file_sha256
 from aigc_core.workspace import Workspace, open_workspace
+
+REFUSED = "refused"
+"""Ends the name of a folder with the results of a source that was not taken in."""
 
 
 def take_corpus(night: Night) -> CorpusVersion | None:
@@ -105,11 +108,11 @@ def _take_pairs(source: str, line: ContentLine, workspace: Workspace) -> CorpusV
         unlabelled=workspace.unlabelled(line.name),
         quarantine=workspace.quarantine(line.name),
         tombstones=workspace.tombstones(line.name),
-        on_refusal=lambda door: _keep_results(door, "refused", line, workspace),
+        scratch=workspace.scratch(line.name, "corpus"),
+        on_refusal=lambda door: _keep_results(door, REFUSED, line, workspace),
     )
     version = ingest_pairs(source, line, tables)
-    if not version.repeated:
-        _keep_results(version.door, f"v{version.version}", line, workspace)
+    _keep_results(version.door, f"v{version.version}", line, workspace)
     return version
 
 
@@ -119,11 +122,11 @@ def _take_items(
     tables = CatalogueTables(
         items=workspace.catalogue_table(line.name),
         quarantine=workspace.quarantine(line.name),
-        on_refusal=lambda door: _keep_results(door, "refused", line, workspace),
+        scratch=workspace.scratch(line.name, "catalogue"),
+        on_refusal=lambda door: _keep_results(door, REFUSED, line, workspace),
     )
     snapshot = take_in_catalogue(source, line, tables, path, confirm_drop=confirm_drop)
-    if not snapshot.repeated:
-        _keep_results(snapshot.door, f"v{snapshot.version}", line, workspace)
+    _keep_results(snapshot.door, f"v{snapshot.version}", line, workspace)
     return snapshot
 
 
@@ -131,4 +134,6 @@ def _keep_results(door: Door, ended: str, line: ContentLine, workspace: Workspac
     """The contract's results as pages and JSON, beside those of other versions."""
     contract = line.corpus_rows if door.name == "corpus" else line.catalogue_rows
     folder = workspace.intake_folder(line.name) / f"{door.name}-{ended}"
-    write_contract_pages(folder, contract, door, title=line.recipe.title)
+    # A version keeps its results, also when the process that made it was killed before it wrote them.
+    if ended == REFUSED or not (folder / RESULTS).exists():
+        write_contract_pages(folder, contract, door, title=line.recipe.title)

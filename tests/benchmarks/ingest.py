@@ -93,7 +93,9 @@ def count_of(source: str) -> int:
 
 def take(source: str, line: ContentLine, lake: Path) -> object:
     """A catalogue ingest into an empty lake."""
-    tables = CatalogueTables(items=Table(str(lake / "catalogues")), quarantine=Table(str(lake / "quarantine")))
+    tables = CatalogueTables(
+        items=Table(str(lake / "catalogues")), quarantine=Table(str(lake / "quarantine")), scratch=lake / "scratch"
+    )
     return take_catalogue(source, line, tables, lake / "items.parquet")
 
 
@@ -104,6 +106,7 @@ def learn(source: str, line: ContentLine, lake: Path) -> object:
         unlabelled=Table(str(lake / "unlabelled")),
         quarantine=Table(str(lake / "quarantine")),
         tombstones=Tombstones(Table(str(lake / "takedowns")), line.name),
+        scratch=lake / "scratch",
     )
     return ingest(source, line, tables)
 

@@ -49,7 +49,9 @@ def taken(source: Path, folder: Path) -> tuple[Door, list[str]]:
     """The file through profile and ingest: its door, and everything quarantine and catalogue hold of it as text."""
     profile = profile_source(str(source))
     line = any_line(folder, [column.name for column in profile.columns])
-    tables = CatalogueTables(items=Table(str(folder / "items")), quarantine=Table(str(folder / "quarantine")))
+    tables = CatalogueTables(
+        items=Table(str(folder / "items")), quarantine=Table(str(folder / "quarantine")), scratch=folder / "scratch"
+    )
     snapshot = take_catalogue(str(source), line, tables, folder / "items.parquet")
     assert snapshot.door.read == profile.rows
     held = tables.quarantine.dataset().to_table().to_pylist() if snapshot.door.quarantined else []
