@@ -14,6 +14,7 @@ from aigc_core.contracts.content_line import ContentLine
 from aigc_core.corpus.entrances import corpus_entrance
 from aigc_core.corpus.hygiene import HygieneReport, inspect_pairs, require_licence
 from aigc_core.corpus.rows import CANDIDATES, PAIRS, UNLABELLED, candidate, unlabelled
+from aigc_core.errors import SourceInvalid
 from aigc_core.ids import canonical_json, fingerprint, text_sha256
 from aigc_core.records import CorpusVersion, Door, Shift
 from aigc_core.storage.delta import Table
@@ -80,6 +81,19 @@ def _taken(source: str, line: ContentLine, tables: CorpusTables, scratch: Path) 
         note={"ingested": ingested, "corpus": canonical_json(version), **_told(shift)},
     )
     return replace(version, version=commit.version)
+
+
+def current_corpus(line: str, pairs: Table) -> CorpusVersion:
+    """The line's latest corpus version.
+
+    Raises:
+        SourceInvalid: none was taken in yet.
+    """
+    note = pairs.metadata_of_last_commit()
+    if "corpus" not in note:
+        raise SourceInvalid(f"{line} has no corpus yet.", remedy=f"Take one in: aigc ingest {line} --corpus FILE.")
+    version = int(str(note["version"]))
+    return replace(as_record(CorpusVersion, str(note["corpus"])), table=pairs.uri, version=version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,6 +199,27 @@ def ingest(
 
 
 @app.command()
+def examples(
+    line: Annotated[str, typer.Argument(help="Content line, see `aigc lines`.")],
+    *,
+    locale: Annotated[str | None, typer.Option(help="Language of the texts. [default: the line's first]")] = None,
+    category: Annotated[str | None, typer.Option(help="Those of this category first. [default: all in turn]")] = None,
+    count: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 3,
+    lake: Lake = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw examples for a few-shot prompt from the corpus: diverse, and the same ones every time."""
+    from flows.console.examples import drawn, rows_of
+    from flows.console.tables import show_rows
+
+    found = drawn(line, lake, locale=locale, category=category, count=count)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
+    else:
+        show_rows(out, *rows_of(found))
+
+
+@app.command()
 def runs(*, lake: Lake = None, as_json: AsJson = False) -> None:
     """List finished runs, latest first, and those that were begun and not finished."""
     from flows.console.nights import list_runs

@@ -18,6 +18,7 @@ COMMANDS = {
     "line new": {"name", "--from", "--title", "--licence", "--key", "--text", "--encoding", "--delimiter", "--json"},
     "contract check": {"file", "--json"},
     "ingest": {"line", "--source", "--corpus", "--lake", "--confirm-drop", "--json"},
+    "examples": {"line", "--locale", "--category", "--count", "--lake", "--json"},
     "runs": {"--lake", "--json"},
     "show": {"run", "--item", "--rows", "--lake", "--json"},
     "query": {"sql", "--format", "--limit", "--seconds", "--lake"},
