@@ -135,6 +135,7 @@ _KINDS: Mapping[str, str] = {
     "code": "codes, digits count",
     "url": "addresses",
     "pairs": "lists of pairs",
+    "triples": "facts of three parts",
     "marked pairs": "pairs as name#value*name#value",
 }
 

@@ -82,6 +82,11 @@ def test_page_shows(shown: str, page: str) -> None:
     assert shown in page
 
 
+def test_the_table_of_columns_has_the_full_width(page: str) -> None:
+    assert '<section class="full" id="source-columns">' in page
+    assert "section.full { grid-template-columns: minmax(0, 1fr); }" in page
+
+
 def test_page_of_a_line_shows_its_quarantine(tmp_path: Path) -> None:
     held = HeldReason(door="catalogue", reason="name: missing", rows=4, examples=("row 2: gone",))
     found = LineProfile(
