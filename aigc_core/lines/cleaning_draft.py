@@ -61,7 +61,9 @@ def _pairs(roles: Roles) -> Iterator[Step]:
     if roles.pairs and roles.written == "marked pairs":
         yield {"pairs": {"column": roles.pairs.name, "into": PAIRS, "between": "*", "within": "#"}}
     if roles.pairs and roles.written == "triples":
-        yield {"triples": {"column": roles.pairs.name, "into": PAIRS}}
+        # The subject stands with the value: numbers in a text must be found among the values.
+        told = {"name": "{predicate}", "value": "{subject}: {object}"}
+        yield {"triples": {"column": roles.pairs.name, "into": PAIRS, **told}}
 
 
 def _keys(roles: Roles) -> Iterator[Step]:

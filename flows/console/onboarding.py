@@ -9,10 +9,17 @@ from rich.markup import escape
 from aigc_core.lines.contract_file import ContractDescription, check_contract
 from aigc_core.lines.draft import Draft, Wishes, draft_line, require_new
 from aigc_core.lines.profile import Profile, declared, profile_source
+from aigc_core.lines.roles import Roles
 from aigc_core.workspace import REPOSITORY, open_workspace
 from flows.console.profiles import table_of
 from flows.console.progress import shown_progress
 from flows.console.tables import visible
+
+_PAIRS = {
+    "pairs": "lists of name and value",
+    "triples": "facts of three parts, made lists of name and value",
+    "marked pairs": "name#value*name#value, made lists of name and value",
+}
 
 
 def new_line(console: Console, name: str, source: str, **wishes: str | None) -> tuple[Profile, Draft]:
@@ -64,6 +71,7 @@ def draft_as_json(draft: Draft) -> dict[str, object]:
         "folder": draft.folder,
         "files": draft.files,
         "key": roles.key.source,
+        "key_made_of": roles.key.made_of,
         "product_group": roles.group.source if roles.group else None,
         "texts": {locale: column.name for locale, column in roles.texts.items()},
         "attributes": {one.name: one.profile.name for one in roles.attributes},
@@ -103,8 +111,8 @@ def show_contract(console: Console, found: ContractDescription) -> None:
 
 def _found(profile: Profile, draft: Draft) -> list[tuple[str, str, str]]:
     roles, structure = draft.roles, profile.structure
-    rows = [("an item", repr(roles.key.source), f"{structure.products:,} items in {profile.rows:,} rows")]
-    if roles.group:
+    rows = [_key_found(profile, roles)]
+    if roles.group and not roles.group.made_of:
         rows.append(("variants", repr(roles.group.source), f"{structure.repeated_texts:,} items repeat a text"))
     for locale, column in roles.texts.items():
         rows.append((f"text, {locale}", repr(column.name), f"{column.values:,} texts"))
@@ -114,9 +122,15 @@ def _found(profile: Profile, draft: Draft) -> list[tuple[str, str, str]]:
             ("attribute", repr(one.profile.name), f"{one.filled:.0%} filled, {one.profile.distinct:,} values: {top}")
         )
     if roles.pairs:
-        rows.append(("attributes", repr(roles.pairs.name), "lists of name and value"))
+        rows.append(("attributes", repr(roles.pairs.name), _PAIRS[roles.written]))
     rows.append(("left out", f"{len(roles.left_out)} columns", _reasons(draft)))
     return rows
+
+
+def _key_found(profile: Profile, roles: Roles) -> tuple[str, str, str]:
+    if roles.key.made_of:
+        return "an item", "rows equal in " + ", ".join(map(repr, roles.key.made_of)), "no column names an item"
+    return "an item", repr(roles.key.source), f"{profile.structure.products:,} items in {profile.rows:,} rows"
 
 
 def _reasons(draft: Draft) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from nights import Aigc
-from strange_files import plain_csv, shopify_export
+from strange_files import body, plain_csv, shopify_export, word
 
 
 @pytest.fixture
@@ -81,6 +81,15 @@ def test_line_new_as_json(aigc: Aigc, lines: Path, tmp_path: Path) -> None:
     found = json.loads(aigc(*words).out)
     assert (found["key"], found["product_group"], found["texts"]["zh"]) == ("sku", "style_code", "text_zh")
     assert not any(decision["required"] for decision in found["decisions"])
+
+
+def test_line_new_from_a_file_without_ids(aigc: Aigc, lines: Path, tmp_path: Path) -> None:
+    source = tmp_path / "names.csv"
+    source.write_text("name,description\n" + "".join(f'Cup {word(n)},"{body(n)}"\n' for n in range(30)), "utf-8")
+    found = json.loads(aigc("line", "new", "cups", "--from", source, "--json").out)
+    assert (found["key"], found["key_made_of"], found["product_group"]) == ("made_id", ["name"], "made_group")
+    said = aigc("line", "new", "mugs", "--from", source)
+    assert "no column names an item" in " ".join(said.out.split())
 
 
 def test_line_new_refuses_what_is_there(aigc: Aigc, lines: Path, tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Files in which no column names an item: the draft makes an id, and asks for a real one."""
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 from strange_files import COLOURS, KINDS, body, word
 
+from aigc_core.contracts.cleaning import Cleaner
 from aigc_core.contracts.content_line import ContentLine, read_content_line
+from aigc_core.contracts.schema import RawRow
 from aigc_core.lines.draft import Draft, draft_line
 from aigc_core.lines.profile import profile_source
 
@@ -84,6 +87,13 @@ def test_triples_are_attributes(triples: tuple[Draft, ContentLine]) -> None:
     assert (draft.roles.pairs.name, draft.roles.written) == ("triples", "triples")
     assert line.recipe.columns.attribute_pairs == "attributes"
     assert [step.name for step in line.recipe.cleaning][:2] == ["triples", "key"]
+
+
+def test_the_subject_of_a_fact_stands_with_its_value(triples: tuple[Draft, ContentLine]) -> None:
+    (cleaned,) = Cleaner(triples[1].recipe.cleaning[:1], door="catalogue").clean(
+        [[RawRow(1, {"triples": json.dumps(["Apollo_12 | operator | NASA"])})]]
+    )
+    assert json.loads(str(cleaned[0].values["attributes"])) == [["operator", "Apollo 12: NASA"]]
 
 
 def test_paths_are_no_triples(tmp_path: Path) -> None:
