@@ -137,6 +137,10 @@ def test_time_is_linear(text: str) -> None:
 
 
 def _seconds(work: Callable[[str], object], text: str) -> float:
-    start = time.process_time()
-    work(text)
-    return time.process_time() - start
+    """Least of three: a machine under load makes any one of them long."""
+    taken = []
+    for _ in range(3):
+        start = time.thread_time()
+        work(text)
+        taken.append(time.thread_time() - start)
+    return min(taken)

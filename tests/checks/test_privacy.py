@@ -143,6 +143,10 @@ def test_time_is_linear(unit: str) -> None:
 
 
 def _seconds(text: str) -> float:
-    start = time.process_time()
-    mask(text, [("model", "x")], "zh")
-    return time.process_time() - start
+    """Least of three: a machine under load makes any one of them long."""
+    taken = []
+    for _ in range(3):
+        start = time.thread_time()
+        mask(text, [("model", "x")], "zh")
+        taken.append(time.thread_time() - start)
+    return min(taken)
