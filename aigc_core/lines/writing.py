@@ -20,6 +20,8 @@ _SENTENCES = {"zh": ("：", "，", "，", "。"), "ja": ("は", "、", "：", "�
 """Locale -> between a name and its value, between facts, after the title, at the end; `_SENTENCE` elsewhere."""
 _UNNAMED = ("这件商品的资料如下：", "。以上内容来自商品资料。")
 """Around the bare values in a Chinese text, where the facts have no Chinese names."""
+_ONLY_NAMED = {"en": ("This item is called ", "."), "zh": ("这件商品名为", "。")}
+"""Locale -> around the name, where the source says nothing else: a name alone is no sentence."""
 
 
 def fill(template: str, view: Mapping[str, object]) -> str:
@@ -38,6 +40,9 @@ def _template(locale: str, roles: Roles) -> list[str]:
     fact = "{{ labels.get(name, name) }}" + between + "{{ value }}"
     labels = {one.name: one.label for one in roles.attributes if one.label != one.name}
     title = roles.title.name if roles.title else ""
+    if title and len(roles.attributes) == 1 and locale in _ONLY_NAMED:
+        before, after = _ONLY_NAMED[locale]
+        return [f"{before}{{{{ attributes[{_literal(title)}] }}}}{after}"]
     opened = [f"{{%- set labels = {_literal(labels)} -%}}"] if labels or not roles.pairs else []
     if roles.pairs:
         fact = "{{ name }}" + between + "{{ value }}"

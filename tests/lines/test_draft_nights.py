@@ -149,6 +149,8 @@ def test_real_files_without_an_id(file: str, items: int, pairs: int, drafted: Dr
         ("catalogue/shopify_jewelery.csv", 0.9),
         ("catalogue/advertisegen_zh_train.jsonl.gz", 0.8),
         ("dirty/advertisegen_300_gbk.jsonl", 0.8),
+        ("catalogue/e2e_restaurant.parquet", 0.9),
+        ("catalogue/webnlg_en.parquet", 0.7),
     ],
 )
 def test_a_night_from_real_files(file: str, least: float, drafted: Drafted, real_data: Path) -> None:

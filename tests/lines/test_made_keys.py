@@ -55,6 +55,10 @@ def test_names_that_all_differ_are_shown_and_are_no_ids(sheet: tuple[Draft, Cont
     assert (list(recipe.attributes), recipe.columns.catalogue["item_id"]) == (["name"], "made_id")
 
 
+def test_a_name_alone_is_written_as_a_sentence(sheet: tuple[Draft, ContentLine]) -> None:
+    assert sheet[1].recipe.generation.template == {"en": "This item is called {{ attributes['name'] }}."}
+
+
 def test_pairs_of_one_item_are_never_split(sheet: tuple[Draft, ContentLine]) -> None:
     recipe = sheet[1].recipe
     assert (recipe.product_group, recipe.columns.corpus["product_group"]) == ("product_group", "made_group")
