@@ -135,12 +135,12 @@ def _key(profile: Profile, roles: Roles) -> Decision:
 
 def _made_key(roles: Roles) -> Decision:
     of = ", ".join(map(repr, roles.key.made_of))
-    apart = "; a training pair's of these and its text, so that several texts of one item stay" if roles.texts else ""
+    several = " (a training pair's of its text too, so that several texts of one item stay)" if roles.texts else ""
     return Decision(
         topic="id of an item",
         file=RECIPE,
-        chosen=f"made of {of}{apart}",
-        why="no column names one; an item that changes gets a new id, and rows that are equal count as repeated",
+        chosen=f"made of {of}{several}",
+        why="no column names one; an item that changes gets a new id, and equal rows count as repeated",
         instead="bring a real id when you can, name it as `item_id` under `columns`, and remove the `key` steps",
         required=True,
     )

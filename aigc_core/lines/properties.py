@@ -90,13 +90,13 @@ def _made(chosen: Chosen) -> str:
     """What a made column is; empty for a column of the source."""
     if not chosen.made_of:
         return ""
-    return f"Made of the source's columns {', '.join(chosen.made_of)}: rows equal in them have the same."
+    return f"Made of {', '.join(chosen.made_of)} by a `key` step of the recipe, because no column names an item."
 
 
 def _found(profile: Profile, chosen: Chosen) -> str:
     column = chosen.profile
     if chosen.made_of:
-        return f"{column.basis}, because no column names an item"
+        return column.basis
     told = f"{column.name!r}: {column.basis}; filled in {chosen.filled:.1%}, {column.distinct:,} different"
     examples = ", ".join(shortened(one.value, 30) for one in column.top[:3])
     text = f"{told}; e.g. {examples}" if examples else told
