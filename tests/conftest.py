@@ -11,7 +11,7 @@ from nights import Aigc, Edits, FirstNight, LineCopy, copy_line, one_night
 
 from aigc_core.workspace import REPOSITORY, quiet_console, quiet_process
 
-pytest_plugins = ("check_fixtures", "model_fixtures")
+pytest_plugins = ("check_fixtures", "line_fixtures", "model_fixtures")
 _REAL_DATA = pytest.StashKey[Path]()
 _OWN = pytest.StashKey[Path]()
 

@@ -162,6 +162,8 @@ def verdict_of(door: Door, lines: Sequence[RuleLine]) -> dict[str, object]:
     else:
         headline = f"All {_counted(door.rows, 'row')} hold." if door.rows else "No row came."
     notes = [f"{line.rule.rule_id}: {line.rule.words}." for line in stopping[:5]]
+    if door.unlabelled:
+        notes.append(f"{_counted(door.unlabelled, 'row')} without a text hold otherwise: kept apart as unlabelled.")
     if warned:
         notes.append(f"{_counted(len(warned), 'rule')} warned: nothing is held back for that.")
     return {"tone": "bad" if stopping or not door.rows else "ok", "headline": headline, "notes": notes}

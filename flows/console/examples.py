@@ -23,10 +23,10 @@ def drawn(line: str, lake: str | None, *, locale: str | None, category: str | No
     return draw_examples(pairs, current_corpus(line, pairs), wanted)
 
 
-def rows_of(examples: Sequence[Example]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+def rows_of(examples: Sequence[Example]) -> tuple[Sequence[str], list[Sequence[object]]]:
     """Columns and rows as a table shows them."""
     shown = [
         (one.item_id, one.category or "", "; ".join(f"{name}: {value}" for name, value in one.attributes), one.text)
         for one in examples
     ]
-    return ("item_id", "category", "attributes", "text"), shown
+    return ("item_id", "category", "attributes", "text"), [*shown]
