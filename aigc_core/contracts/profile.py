@@ -60,7 +60,8 @@ class ColumnProfile:
     plain: Lengths | None = None
     """Of the values with tags taken out and spaces folded; None where no value holds a tag."""
     kinds: Counts = field(default_factory=dict)
-    """`integer`, `number`, `boolean`, `date`, `timestamp`, `code`, `url`, `pairs`, `triples`, `marked pairs` -> rows."""
+    """`integer`, `number`, `boolean`, `date`, `timestamp`, `code`, `url`, `pairs`, `triples`, `marked pairs`
+    -> rows."""
     defects: Counts = field(default_factory=dict)
     """`html`, `entities`, `mojibake`, `line breaks`, `control characters`, `spaces around`, `placeholder inside`,
     `lost characters` -> rows; only those found."""
