@@ -7,9 +7,9 @@ import orjson
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.mapping import catalogue_row, changed_values, corpus_rows, held_against, require_columns
 from aigc_core.contracts.model import ObjectContract
-from aigc_core.contracts.schema import RawRow
+from aigc_core.contracts.schema import RawRow, raw_json
 from aigc_core.ids import fingerprint
-from aigc_core.storage.intake import LICENCE, RAW, SOURCE, Entrance, Mapper
+from aigc_core.storage.intake import CAME, LICENCE, RAW, SOURCE, Entrance, Mapper
 
 TEXT = "text"
 
@@ -25,6 +25,7 @@ def corpus_entrance(line: ContentLine) -> Entrance:
             LICENCE: _text(row.values.get(terms.column)) if terms.column else terms.declared,
             SOURCE: (_text(row.values.get(terms.source_column)) if terms.source_column else terms.source) or row.file,
             RAW: _changed(line, contract, row),
+            CAME: raw_json(row._replace(source=came)),
         }
         return [
             row._replace(

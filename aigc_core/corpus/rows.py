@@ -10,7 +10,7 @@ from aigc_core.contracts.mapping import attributes_of, missing_attributes
 from aigc_core.contracts.recipe import label_of
 from aigc_core.ids import fingerprint
 from aigc_core.storage.groups import is_held_out
-from aigc_core.storage.intake import LICENCE, NUMBER, RAW, SOURCE
+from aigc_core.storage.intake import CAME, LICENCE, NUMBER, RAW, SOURCE
 
 _ATTRIBUTES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
 _SHARED = [
@@ -35,8 +35,19 @@ _PAIR = [
 ]
 PAIRS = pa.schema([*_PAIR, pa.field("flags", pa.list_(pa.string()), nullable=False)])
 """`flags`: ids of checks that found something and kept the pair."""
-CANDIDATES = pa.schema([pa.field("number", pa.int64(), nullable=False), *_PAIR])
-"""Pairs that hold their contract, before the checks of training pairs."""
+_ON_THE_WAY = [pa.field("number", pa.int64(), nullable=False), pa.field("came", pa.string())]
+CANDIDATES = pa.schema([*_ON_THE_WAY, *_PAIR])
+"""Pairs that hold their contract, before the checks of training pairs. `came`: the source row, as JSON."""
+UNLABELLED_CANDIDATES = pa.schema(
+    [
+        *_ON_THE_WAY,
+        *_SHARED,
+        pa.field("locale", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        *_ORIGIN,
+    ]
+)
+"""Items without a description, before the checks."""
 UNLABELLED = pa.schema(
     [*_SHARED, pa.field("locale", pa.string(), nullable=False), pa.field("text", pa.string(), nullable=False), *_ORIGIN]
 )
@@ -63,6 +74,7 @@ def candidate(row: dict[str, Any], line: ContentLine) -> dict[str, Any]:
         **shared,
         **_origin(row, line),
         "number": row[NUMBER],
+        "came": row[CAME],
         "locale": row["locale"],
         "text": row["text"],
         "held_out": is_held_out(line.name, shared["product_group"], share),
@@ -72,7 +84,14 @@ def candidate(row: dict[str, Any], line: ContentLine) -> dict[str, Any]:
 def unlabelled(row: dict[str, Any], line: ContentLine) -> dict[str, Any]:
     """An item without a description: its attributes as text."""
     shared = _shared(row, line)
-    return {**shared, **_origin(row, line), "locale": row["locale"], "text": _as_text(shared["attributes"], row, line)}
+    return {
+        **shared,
+        **_origin(row, line),
+        "number": row[NUMBER],
+        "came": row[CAME],
+        "locale": row["locale"],
+        "text": _as_text(shared["attributes"], row, line),
+    }
 
 
 def item(row: dict[str, Any], line: ContentLine, position: int) -> dict[str, Any]:

@@ -23,9 +23,10 @@ from aigc_core.storage.sources import file_sha256, read_source, survey
 
 NUMBER = "number"
 """Column of the accepted file: where the row stands in its source."""
-RAW, LICENCE, SOURCE = "__raw", "__licence", "__source"
-"""Values a mapper may add to a row beside the contract's: what cleaning changed, as JSON; terms; origin."""
-CARRIED = (RAW, LICENCE, SOURCE)
+RAW, LICENCE, SOURCE, CAME = "__raw", "__licence", "__source", "__came"
+"""Values a mapper may add to a row beside the contract's: what cleaning changed, as JSON; terms; origin; the whole
+row as it came, as JSON."""
+CARRIED = (RAW, LICENCE, SOURCE, CAME)
 QUARANTINE = pa.schema(
     [
         *(pa.field(name, pa.string(), nullable=False) for name in ("line", "door", "source", "source_sha256")),
