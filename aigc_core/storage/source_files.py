@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -37,6 +37,8 @@ VALID = (
     "or a URI such as s3://bucket/folder."
 )
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_SECRET = re.compile(r"signature|^sig$|token|secret|password|access_?key|credential|api_?key", re.IGNORECASE)
+"""Names of settings in an address that carry a secret, presigned addresses included."""
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -90,6 +92,23 @@ def public_name(path: str) -> str:
         return path
     parts = urlsplit(path)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def require_no_secret(path: str) -> None:
+    """Refuse an address that carries a secret: addresses are kept with runs, drafts and pages.
+
+    Raises:
+        SourceInvalid: a user with a password, or a setting that is named like a key.
+    """
+    if not _URI.match(path):
+        return
+    parts = urlsplit(path)
+    if parts.password or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        raise SourceInvalid(
+            f"The address {public_name(path)} carries a key and a secret.",
+            "Addresses are kept with every run and shown to whoever looks at it.",
+            "Put them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where your store looks for them.",
+        )
 
 
 def file_sha256(path: str) -> str:
