@@ -12,7 +12,7 @@ from aigc_core.contracts.reading import Reading
 from aigc_core.errors import AigcError, LakeUnusable, RecipeInvalid, UserError
 from aigc_core.lines.cleaning_draft import pairs_column, steps_of
 from aigc_core.lines.decisions import Decision, decisions_of, open_decisions
-from aigc_core.lines.properties import key_property, pairs_property, property_of
+from aigc_core.lines.properties import key_property, longest_id, pairs_property, property_of
 from aigc_core.lines.roles import Chosen, Roles, roles_of
 from aigc_core.lines.sizes import Sizes, sizes_of
 from aigc_core.lines.writing import LINE_NAME, fill, templates_for
@@ -154,7 +154,6 @@ def _view(profile: Profile, roles: Roles, sizes: Sizes) -> dict[str, object]:
 
 
 def _sized(sizes: Sizes, roles: Roles) -> dict[str, object]:
-    longest = roles.key.profile.lengths.most if roles.key.profile.lengths else 64
     return {
         "least_items": sizes.least_items,
         "least_pairs": sizes.least_pairs,
@@ -164,7 +163,7 @@ def _sized(sizes: Sizes, roles: Roles) -> dict[str, object]:
         "new_tokens": sizes.new_tokens,
         "starter": dict(sizes.starter),
         "training": dict(sizes.training),
-        "longest_id": max(64, longest),
+        "longest_id": longest_id(roles.key),
     }
 
 

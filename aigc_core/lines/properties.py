@@ -1,5 +1,6 @@
 """Columns of a drafted contract: type, bounds and what speaks for them."""
 
+import re
 from dataclasses import dataclass, field
 
 from aigc_core.contracts.profile import ColumnProfile, Profile
@@ -9,6 +10,9 @@ from aigc_core.lines.sizes import rounded_up
 from aigc_core.lines.statistics import TOP, shortened
 
 NO_CONTROLS = r"^[^\x00-\x1F\x7F]+$"
+DIGITS, CODE = "^[0-9]+$", "^[A-Za-z0-9._-]+$"
+ROOMY_ID = 64
+"""An id may always be so long."""
 FEW = TOP
 """A column with so few values has a list of them: the profile knows them all."""
 OFTEN = 20
@@ -55,8 +59,7 @@ def property_of(profile: Profile, chosen: Chosen) -> Property:
 def key_property(profile: Profile, roles: Roles) -> Property:
     """The column that names an item."""
     column = roles.key.profile
-    longest = column.lengths.most if column.lengths else 64
-    pattern = {"pattern": column.pattern} if column.pattern else {}
+    characters = _characters(roles.key)
     return Property(
         name="item_id",
         description=_made(roles.key)
@@ -64,8 +67,18 @@ def key_property(profile: Profile, roles: Roles) -> Property:
         type="string",
         required=True,
         found=_found(profile, roles.key),
-        options={"minLength": 1, "maxLength": max(64, longest), **pattern},
+        options={
+            "minLength": 1,
+            "maxLength": longest_id(roles.key),
+            **({"pattern": characters} if characters else {}),
+        },
     )
+
+
+def longest_id(key: Chosen) -> int:
+    """Characters that an id may have: what the source has, with room."""
+    longest = key.profile.lengths.most if key.profile.lengths else 0
+    return max(ROOMY_ID, longest if key.made_of else rounded_up(longest * 2))
 
 
 def pairs_property(column: ColumnProfile, written: str) -> Property:
@@ -107,8 +120,20 @@ def _text_bounds(chosen: Chosen) -> dict[str, object]:
     lengths = chosen.profile.plain or chosen.profile.lengths
     longest = lengths.most if lengths else 100
     most = rounded_up(max(longest * 2, 20)) if not chosen.collected else 2000
-    pattern = chosen.profile.pattern if chosen.name == "product_group" else ""
+    pattern = _characters(chosen) if chosen.name == "product_group" else ""
     return {"minLength": 1, "maxLength": most, "pattern": pattern or NO_CONTROLS}
+
+
+def _characters(chosen: Chosen) -> str:
+    """Which characters an id or a code is made of; empty where the source shows no rule.
+
+    Neither a length nor a beginning: after 099999 comes 100000, and it is no fault. Only what this program makes itself
+    has a form that holds.
+    """
+    pattern = chosen.profile.pattern
+    if chosen.made_of or not pattern:
+        return pattern
+    return DIGITS if set(re.findall(r"\[.*?\]", pattern)) == {"[0-9]"} else CODE
 
 
 def _range(column: ColumnProfile, kind: str) -> dict[str, object]:

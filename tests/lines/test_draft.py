@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from strange_files import gb18030_csv, pairs_jsonl, plain_csv, shopify_export
+from strange_files import body, gb18030_csv, pairs_jsonl, plain_csv, shopify_export, word
 
+from aigc_core.contracts.check import Door
 from aigc_core.contracts.content_line import ContentLine, read_content_line
 from aigc_core.contracts.description import describe_contract
 from aigc_core.contracts.recipe import Recipe, prompt_for
+from aigc_core.contracts.schema import RawRow
 from aigc_core.errors import SourceInvalid, UserError
 from aigc_core.lines.draft import Draft, Wishes, draft_line
 from aigc_core.lines.profile import declared, profile_source
@@ -160,10 +162,30 @@ def test_the_prompt_says_which_language(drafts: dict[str, Draft]) -> None:
     assert prompts == {"en | name=Bowl =>", "zh | name=Bowl =>"}
 
 
-def test_codes_keep_their_pattern(drafts: dict[str, Draft]) -> None:
-    found = yaml.safe_load((Path(drafts["plain"].folder) / "catalogue.odcs.yaml").read_text("utf-8"))
-    key = found["schema"][0]["properties"][0]
-    assert (key["logicalType"], key["logicalTypeOptions"]["pattern"]) == ("string", "^0[0-9]{5}$")
+def key_of(draft: Draft) -> dict[str, object]:
+    found = yaml.safe_load((Path(draft.folder) / "catalogue.odcs.yaml").read_text("utf-8"))
+    options: dict[str, object] = found["schema"][0]["properties"][0]["logicalTypeOptions"]
+    return options
+
+
+def test_an_id_is_held_to_its_characters_alone(drafts: dict[str, Draft]) -> None:
+    assert key_of(drafts["plain"]) == {"minLength": 1, "maxLength": 64, "pattern": "^[0-9]+$"}
+
+
+@pytest.mark.parametrize(
+    ("made", "later"), [("{:06d}", "100000"), ("{:05d}", "123456"), ("AB-{:03d}", "cd-1000.b"), ("M{:04d}", "ZZ9")]
+)
+def test_an_id_of_tomorrow_is_not_refused(made: str, later: str, tmp_path: Path) -> None:
+    rows = "".join(f"{made.format(n)},Cup {word(n)},{'red' if n % 2 else 'blue'}\n" for n in range(1, 41))
+    draft = draft_line(profile_source(source_of(tmp_path, f"sku,name,colour\n{rows}")), "cups", tmp_path / "lines")
+    row = RawRow(1, {"item_id": later, "name": "Cup", "colour": "red"})
+    assert [one.numbers for one in Door(line_of(draft).catalogue_rows).split([[row]])] == [(1,)]
+
+
+def test_what_the_line_makes_itself_keeps_its_form(tmp_path: Path) -> None:
+    rows = "".join(f"Cup {word(n)},{body(n)}\n".replace(", ", " ") for n in range(40))
+    draft = draft_line(profile_source(source_of(tmp_path, f"name,description\n{rows}")), "cups", tmp_path / "lines")
+    assert key_of(draft)["pattern"] == "^[0-9a-f]{20}$"
 
 
 def test_numbers_get_a_range_with_room(drafts: dict[str, Draft]) -> None:
