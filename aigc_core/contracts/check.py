@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from aigc_core import records
 from aigc_core.contracts.expectations import Suite
-from aigc_core.contracts.judging import RowRules, judge_file
+from aigc_core.contracts.judging import BrokenRule, RowRules, judge_file
 from aigc_core.contracts.model import Expectation, Level, ObjectContract, Rule
 from aigc_core.contracts.repeats import FirstStands
 from aigc_core.contracts.rules import row_by_row
@@ -242,7 +242,7 @@ class Door:
                 against.setdefault(row, []).append(_Complaint(column, reason, reason))
         self._types.judged(len(rows) - len(unreadable))
         for failure in self._refusing.judge(table, unreadable):
-            _add_broken_rule(against, failure.row, failure.rule)
+            _add_broken_rule(against, failure)
         for row in unreadable:
             against[row] = [_Complaint("", UNREADABLE, f"row: {rows[row].error}")]
         return against
@@ -259,7 +259,11 @@ class Door:
         return found.cast(pa.schema(fields)).append_column(REFUSED_SCHEMA.field("number"), numbers)
 
     def _refused(self, row: RawRow, complaints: Sequence[_Complaint]) -> Refused:
-        ordered = sorted(complaints, key=lambda one: self._place.get(one.column, len(self._place)))
+        # A row that lacks the column set aside is no bad one for that: what else is wrong comes first.
+        aside = f"{self._set_aside}: missing"
+        ordered = sorted(
+            complaints, key=lambda one: (one.reason == aside, self._place.get(one.column, len(self._place)))
+        )
         details = dict.fromkeys(one.detail for one in ordered)
         return Refused(row.number, ordered[0].column, ordered[0].reason, "; ".join(details), raw_json(row))
 
@@ -297,9 +301,9 @@ def check_rows(contract: ObjectContract, table: pa.Table, *, levels: Collection[
         verdicts += [RowVerdict(row, f"{name}: not a finite number") for row, name in odd]
         verdicts += _reused(contract, table)
     rules = RowRules(contract, [rule for rule in contract.row_rules if rule.level in levels])
-    for row, rule in rules.judge(table):
-        if (row, rule.column) not in odd:
-            verdicts.append(RowVerdict(row, rule.reason))
+    for broken in rules.judge(table):
+        if (broken.row, broken.rule.column) not in odd:
+            verdicts.append(RowVerdict(broken.row, broken.reason))
     return sorted(dict.fromkeys(verdicts), key=lambda verdict: verdict.row)
 
 
@@ -332,12 +336,12 @@ def _counted(contract: ObjectContract) -> list[Rule]:
     return [*warnings, *(rule for rule in contract.set_rules if isinstance(rule, Expectation) and row_by_row(rule))]
 
 
-def _add_broken_rule(against: dict[int, list[_Complaint]], row: int, rule: Rule) -> None:
-    complaints = against.setdefault(row, [])
+def _add_broken_rule(against: dict[int, list[_Complaint]], broken: BrokenRule) -> None:
+    complaints, rule = against.setdefault(broken.row, []), broken.rule
     # A cell that did not fit is null by now: that it is missing, or missing twice over, says nothing new.
     lacks = isinstance(rule, Expectation) and rule.name == "expect_column_values_to_not_be_null"
     if not (lacks and any(one.column == rule.column for one in complaints)):
-        complaints.append(_Complaint(rule.column.split(", ")[0], rule.reason, rule.reason))
+        complaints.append(_Complaint(rule.column.split(", ")[0], broken.reason, broken.reason))
 
 
 def _broken_gate(rule: Rule, table: pa.Table) -> records.Gate:

@@ -20,6 +20,13 @@ class BrokenRule(NamedTuple):
     row: int
     """Index in the table."""
     rule: Rule
+    evaluated: bool = True
+    """Whether the rule said so; False where it could not be evaluated on this row, such as text cast to a number."""
+
+    @property
+    def reason(self) -> str:
+        """Stable and without values."""
+        return self.rule.reason if self.evaluated else f"{self.rule.reason} (cannot be evaluated)"
 
 
 class RowRules:
@@ -62,13 +69,13 @@ class RowRules:
         queried = iter(self._queries.failures(table))
         found: list[BrokenRule] = []
         for rule, tally in self.tallies:
-            present = None
+            present, untold = None, frozenset[int]()
             if isinstance(rule, SqlRule):
-                rows = next(queried)
+                rows, untold = next(queried)
             else:
                 _, rows, present = next(expected)
             tally.add(table, rows, present=present)
-            found += [BrokenRule(readable[row] if unreadable else row, rule) for row in rows]
+            found += [BrokenRule(readable[row] if unreadable else row, rule, row not in untold) for row in rows]
         return found
 
 

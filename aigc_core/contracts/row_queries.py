@@ -79,10 +79,16 @@ def by_rows(rule: SqlRule, found: RowQuery, *, names: Sequence[str], said: str) 
     return replace(rule, by_row=found.query, condition=found.condition, column=about, reason=reason)
 
 
-def careful(rule: SqlRule) -> str:
-    """The query by rows, giving as well the rows on which the condition cannot be evaluated, such as a failed cast."""
+def careful(rule: SqlRule, result: str) -> str:
+    """The query by rows of the rows on which the condition, tried row by row, comes out so.
+
+    Args:
+        rule: a rule on rows.
+        result: `= 1` for the rows that meet it, `IS NULL` for those on which it cannot be evaluated, such as a failed
+            cast.
+    """
     head = rule.by_row.removesuffix(rule.condition)
-    return f"{head} TRY(CASE WHEN {rule.condition} THEN 1 ELSE 0 END) IS DISTINCT FROM 0"
+    return f"{head} TRY(CASE WHEN {rule.condition} THEN 1 ELSE 0 END) {result}"
 
 
 def _first(answer: Any) -> str:  # noqa: ANN401 -- duckdb is untyped

@@ -3,11 +3,11 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from threading import Timer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TRIAL_SECONDS = 10
 """The most a query may take on a table without rows; one that takes longer does not look at the rows at all."""
+QUERY_SECONDS = 60
+"""The most a rule may take on one batch of rows, or on one file: such a query would hold a night up for hours."""
 MEMORY = "256MB"
 """The most DuckDB holds for rules over a file; sorting and grouping beyond it go to a private folder."""
 
@@ -37,6 +39,15 @@ class BrokenQuery:
     why: str
 
 
+class RowsFound(NamedTuple):
+    """Rows that break one rule."""
+
+    rows: list[int]
+    """In order."""
+    untold: frozenset[int] = frozenset()
+    """Those of them on which the condition cannot be evaluated."""
+
+
 class RowQueries:
     """SQL rules on rows, on one connection that stays open: one table after the other is judged."""
 
@@ -45,16 +56,16 @@ class RowQueries:
         self._names = [column.name for column in contract.columns]
         self._connection: DuckDBPyConnection | None = None
 
-    def failures(self, table: pa.Table) -> list[list[int]]:
-        """For each rule the rows that break it, in order.
+    def failures(self, table: pa.Table) -> list[RowsFound]:
+        """For each rule the rows that break it.
 
         A row on which a condition cannot be evaluated, such as text cast to a number, has not passed it.
 
         Raises:
-            ContractInvalid: a condition that cannot be evaluated on any row of the table.
+            ContractInvalid: a condition that cannot be evaluated on any row of the table, or takes too long.
         """
         if not self._rules or not table.num_rows:
-            return [[] for _ in self._rules]
+            return [RowsFound([]) for _ in self._rules]
         connection = self._open()
         rows = table.select(self._names).append_column(ROW_PLACE, pa.array(range(table.num_rows), pa.int64()))
         connection.register(self._name, rows)
@@ -69,17 +80,20 @@ class RowQueries:
         return self._connection
 
 
-def _places(connection: "DuckDBPyConnection", rule: SqlRule) -> list[int]:
+def _places(connection: "DuckDBPyConnection", rule: SqlRule) -> RowsFound:
     from duckdb import Error
 
-    why = ""
-    for query in (rule.by_row, careful(rule)):
-        try:
-            found = connection.execute(query).fetchnumpy()
-        except Error as error:
-            why = " ".join(str(error).split("\n\n")[0].split())
-        else:
-            return sorted(found[ROW_PLACE].tolist())
+    def places(query: str) -> list[int]:
+        with _bounded(connection, rule):
+            return sorted(connection.execute(query).fetchnumpy()[ROW_PLACE].tolist())
+
+    with suppress(Error):
+        return RowsFound(places(rule.by_row))
+    try:
+        untold = places(careful(rule, "IS NULL"))
+        return RowsFound(sorted([*places(careful(rule, "= 1")), *untold]), frozenset(untold))
+    except Error as error:
+        why = " ".join(str(error).split("\n\n")[0].split())
     raise ContractInvalid(f"Rule {rule.rule_id} cannot be evaluated: {why}.", "A condition must fit its columns.")
 
 
@@ -109,6 +123,7 @@ def file_gates(contract: ObjectContract, path: str) -> tuple[Gate, ...]:
 
     Raises:
         OSError, pyarrow.ArrowException: the file cannot be opened. Damage met later makes a rule fail.
+        ContractInvalid: a rule takes too long.
     """
     rules = [rule for rule in contract.set_rules if isinstance(rule, SqlRule)]
     if not rules:
@@ -116,7 +131,7 @@ def file_gates(contract: ObjectContract, path: str) -> tuple[Gate, ...]:
     scan = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     rows = ds.dataset(path, format=ds.ParquetFileFormat(default_fragment_scan_options=scan))
     with _only_table(contract.name, rows) as connection:
-        return tuple(_gate(rule, _value(connection, rule.query)) for rule in rules)
+        return tuple(_gate(rule, _value(connection, rule)) for rule in rules)
 
 
 def row_gates(contract: ObjectContract, row: Mapping[str, float | int | None]) -> tuple[Gate, ...]:
@@ -124,13 +139,16 @@ def row_gates(contract: ObjectContract, row: Mapping[str, float | int | None]) -
 
     A rule that mentions a measure which is missing, null or not finite has not passed, whatever its query
     makes of it: `SELECT count(*) ... WHERE share > 0.05` would find nothing wrong with a null.
+
+    Raises:
+        ContractInvalid: a rule takes too long.
     """
     rules = sql_rules(contract)
     names = dict.fromkeys([*(column.name for column in contract.columns), *row])
     untaken = {name for name in names if not _finite(row.get(name))}
     with _only_table(contract.name, one_row(contract, row)) as connection:
         return tuple(
-            _gate(rule, None if mentioned(rule.query, untaken) else _value(connection, rule.query)) for rule in rules
+            _gate(rule, None if mentioned(rule.query, untaken) else _value(connection, rule)) for rule in rules
         )
 
 
@@ -196,6 +214,26 @@ def _interrupted(connection: "DuckDBPyConnection", seconds: float) -> Iterator[N
         timer.cancel()
 
 
+@contextmanager
+def _bounded(connection: "DuckDBPyConnection", rule: SqlRule) -> Iterator[None]:
+    """Ends the rule's query after `QUERY_SECONDS`.
+
+    Raises:
+        ContractInvalid: it took longer.
+    """
+    from duckdb import InterruptException
+
+    try:
+        with _interrupted(connection, QUERY_SECONDS):
+            yield
+    except InterruptException as error:
+        raise ContractInvalid(
+            f"Rule {rule.rule_id} takes more than {QUERY_SECONDS} s on one batch or file.",
+            "A rule looks at each row once, or compares sums over them.",
+            "Rewrite its query so that it does not join the rows with one another, or remove the rule.",
+        ) from error
+
+
 def _why_not_one_number(connection: "DuckDBPyConnection", query: str) -> str:
     from duckdb import StatementType
 
@@ -206,12 +244,13 @@ def _why_not_one_number(connection: "DuckDBPyConnection", query: str) -> str:
     return "" if width == 1 else f"the query gives {width} columns"
 
 
-def _value(connection: "DuckDBPyConnection", query: str) -> float | None:
+def _value(connection: "DuckDBPyConnection", rule: SqlRule) -> float | None:
     """The number in the first row; None when there is no row or no number."""
     from duckdb import Error
 
     try:
-        row = connection.execute(query).fetchone()
+        with _bounded(connection, rule):
+            row = connection.execute(rule.query).fetchone()
         return None if row is None or row[0] is None else float(row[0])
     except (Error, ValueError, TypeError):
         return None

@@ -277,6 +277,13 @@ def test_rows_that_lack_only_the_column_set_aside_are_kept_apart(tmp_path: Path)
     assert (record.rows, record.accepted, record.unlabelled, record.quarantined) == (3, 1, 1, 1)
 
 
+def test_a_missing_text_is_the_last_thing_said_of_a_row(tmp_path: Path) -> None:
+    row: dict[str, object] = {"item_id": "1", "size": 0, "text": None}
+    found = next(Door(items(tmp_path, TEXT, ID, SIZE), set_aside="text").split([raw(row)]))
+    (one,) = found.refused
+    assert (one.column, one.reason, one.detail) == ("size", "size: below 1", "size: below 1; text: missing")
+
+
 def test_a_text_that_is_there_but_bad_is_refused_not_set_aside(tmp_path: Path) -> None:
     placeholder = RawRow(1, {"item_id": "1"}, complaints=(("text", "text: holds the placeholder <UNK>"),))
     door = Door(items(tmp_path, ID, SIZE, TEXT), set_aside="text")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,8 +66,40 @@ def test_a_condition_that_cannot_be_evaluated_on_a_row_refuses_that_row(tmp_path
     )
     rows: list[dict[str, object]] = [{"item_id": number, "category": number} for number in ("7", "x", "9")]
     found = split(shop(tmp_path, rule + ", mustBe: 0"), *rows)
-    assert [one.number for one in found.refused] == [2, 3]
+    assert [(one.number, one.reason, one.detail) for one in found.refused] == [
+        (2, *["category: not below 9 (cannot be evaluated)"] * 2),
+        (3, *["category: not below 9"] * 2),
+    ]
     assert found.numbers == (1,)
+
+
+def test_typed_rows_are_told_as_well_what_cannot_be_evaluated(tmp_path: Path) -> None:
+    rule = "type: sql, description: odd, query: 'SELECT count(*) FROM items WHERE CAST(category AS INTEGER) > 8'"
+    table = split(items(tmp_path, ID, KIND, SIZE), {"item_id": "1", "category": "x"}).accepted
+    verdicts = check_rows(shop(tmp_path, rule + ", mustBe: 0"), table)
+    assert [one.reason for one in verdicts] == ["category: odd (cannot be evaluated)"]
+
+
+ENDLESS = "(SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = capacity) > 0"
+
+
+def test_a_rule_on_rows_that_never_ends_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aigc_core.contracts.sql.QUERY_SECONDS", 0.2)
+    contract = shop(tmp_path, "id: slow, type: sql, mustBe: 0, query: 'SELECT count(*) FROM items WHERE capacity = 1'")
+    (rule,) = [one for one in contract.row_rules if isinstance(one, SqlRule)]
+    endless = replace(rule, by_row=f"{rule.by_row} AND {ENDLESS}")
+    with pytest.raises(ContractInvalid, match=r"Rule slow takes more than 0.2 s"):
+        split(replace(contract, row_rules=(endless,)), {"item_id": "1", "capacity": 1})
+
+
+def test_a_rule_on_the_set_that_never_ends_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aigc_core.contracts.sql.QUERY_SECONDS", 0.2)
+    many = "SELECT sum(a.rows * b.range) FROM {object} a, range(a.rows) c(n), range(1000000) b(range)"
+    contract = items(
+        tmp_path, "name: rows, logicalType: integer", quality=(f"id: slow, type: sql, query: '{many}', mustBe: 0",)
+    )
+    with pytest.raises(ContractInvalid, match=r"Rule slow takes more than 0.2 s"):
+        run_gates(contract, {"rows": 1_000_000})
 
 
 def test_quarantine_is_for_rules_on_rows_and_a_warning_only_counts(tmp_path: Path) -> None:
