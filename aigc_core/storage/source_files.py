@@ -39,6 +39,11 @@ VALID = (
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _SECRET = re.compile(r"signature|^sig$|token|secret|password|access_?key|credential|api_?key", re.IGNORECASE)
 """Names of settings in an address that carry a secret, presigned addresses included."""
+_SECRET = re.compile(
+    r"(?i)(?:signature|credentials?|token|secret|passw(?:or)?d|access[-_]?key|api[-_]?key|account[-_]?key|secret[-_]?key|"
+    r"access[-_]?key[-_]?id|(?:^|[-_])(?:sig|pwd|pass))$"
+)
+"""Ends of the names of settings that are secrets: `X-Amz-Signature` and `sas_token` as well as `sig`."""
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -109,6 +114,26 @@ def require_no_secret(path: str) -> None:
             "Addresses are kept with every run and shown to whoever looks at it.",
             "Put them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where your store looks for them.",
         )
+
+
+def require_no_secret(path: str) -> None:
+    """Refuse an address with a user, a password or a key in it: addresses are kept and shown.
+
+    Raises:
+        SourceInvalid: it carries one; the message does not.
+    """
+    if not _URI.match(path):
+        return
+    parts = urlsplit(path)
+    named = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if _SECRET.search(name)]
+    if "@" not in parts.netloc and not named:
+        return
+    what = f"a secret in its setting {named[0]!r}" if named else "a key and a secret"
+    raise SourceInvalid(
+        f"The address {public_name(path)} carries {what}.",
+        "Addresses are kept with every run and line and shown to whoever looks at them.",
+        "Put secrets in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where your store looks for them.",
+    )
 
 
 def file_sha256(path: str) -> str:

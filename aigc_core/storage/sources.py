@@ -8,13 +8,22 @@ from aigc_core.contracts.schema import RawRow
 from aigc_core.errors import SourceInvalid
 from aigc_core.records import SourceFile
 from aigc_core.storage.source_csv import read_csv, read_text
-from aigc_core.storage.source_files import VALID, Place, file_sha256, public_name, source_files
+from aigc_core.storage.source_files import VALID, Place, file_sha256, public_name, require_no_secret, source_files
 from aigc_core.storage.source_json import VALID as VALID_JSON
 from aigc_core.storage.source_json import read_json, read_json_lines
 from aigc_core.storage.source_parquet import read_parquet
 from aigc_core.storage.source_survey import Plan, plan_reading
 
-__all__ = ["BATCH_ROWS", "file_sha256", "public_name", "read_source", "source_columns", "source_files", "survey"]
+__all__ = [
+    "BATCH_ROWS",
+    "file_sha256",
+    "public_name",
+    "read_source",
+    "require_no_secret",
+    "source_columns",
+    "source_files",
+    "survey",
+]
 
 BATCH_ROWS = 10_000
 DETECTED = Reading()
