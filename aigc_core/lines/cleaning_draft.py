@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from aigc_core.contracts.profile import ColumnProfile, Profile
 from aigc_core.lines.roles import DEFAULT_OPTION, Roles
+from aigc_core.lines.services import REASON, Services, SourceProfile
 
 PAIRS = "attributes"
 """Column that a step makes of pairs which are no list yet."""
@@ -23,6 +24,7 @@ def steps_of(profile: Profile, roles: Roles) -> tuple[Step, ...]:
         *_fold(profile, roles),
         *_pairs(roles),
         *_keys(roles),
+        *_services(profile, roles),
         *_on_both("mojibake", items, texts, "mojibake"),
         *_on_both("controls", items, texts, "control characters"),
         *_on_both("html_to_text", items, texts, "html"),
@@ -80,6 +82,20 @@ def _keys(roles: Roles) -> Iterator[Step]:
         yield {"key": made}
     if group and group.made_of:
         yield {"key": {"into": group.source, "from": list(group.made_of)}}
+
+
+def services_of(profile: Profile, roles: Roles) -> tuple[Services, ...]:
+    """What the source sells beside products, by columns that the line has."""
+    known = {one.source for one in roles.columns if not one.collected} | {profile.structure.fold_by}
+    found = profile.services if isinstance(profile, SourceProfile) else ()
+    return tuple(one for one in found if one.column in known)
+
+
+def _services(profile: Profile, roles: Roles) -> Iterator[Step]:
+    for found in services_of(profile, roles):
+        values = [one.value for one in found.values]
+        quarantine = {"do": "quarantine", "match": "cell", "reason": REASON}
+        yield {"placeholders": {"columns": [found.column], "values": values, **quarantine}}
 
 
 def _on_both(step: str, items: _Cleaned, texts: _Cleaned, defect: str) -> Iterator[Step]:

@@ -1,13 +1,16 @@
 """What a person must decide of a drafted line: the alternatives, what is in force until then, and why."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aigc_core.contracts.profile import Profile
+from aigc_core.lines.cleaning_draft import services_of
 from aigc_core.lines.roles import Roles
+from aigc_core.lines.services import REASON, Services
 from aigc_core.lines.sizes import Sizes
 from aigc_core.lines.statistics import shortened
+from aigc_core.storage.sources import public_name
 
 WIDTH = 116
 RECIPE, CATALOGUE, CORPUS, DESCRIPTION = (
@@ -153,7 +156,7 @@ def _about_rows(profile: Profile, roles: Roles, sizes: Sizes) -> dict[str, Decis
         "source": Decision(
             topic="source",
             file=RECIPE,
-            chosen=shortened(profile.source),
+            chosen=shortened(public_name(profile.source)),
             why="the line was drafted from it",
             instead="where each night's export lands: a file, a glob, a folder or an address; `--source` overrules it",
         ),
@@ -181,6 +184,8 @@ def _about_rows(profile: Profile, roles: Roles, sizes: Sizes) -> dict[str, Decis
     }
     if profile.structure.fold_by:
         made["fold"] = _fold(profile)
+    if services := services_of(profile, roles):
+        made["services"] = _services(services)
     if marks := [mark.value for column in roles.texts.values() for mark in column.marks]:
         rows = sum(mark.rows for column in roles.texts.values() for mark in column.marks)
         made["marks"] = Decision(
@@ -216,6 +221,20 @@ def _fold(profile: Profile) -> Decision:
         chosen=f"lines equal in {structure.fold_by!r} become one item, {structure.products:,} of {profile.rows:,}",
         why="only the first line of a product says what it is",
         instead="remove `fold` and take the variant's own id as `item_id`, when every variant wants a text",
+    )
+
+
+def _services(services: Sequence[Services]) -> Decision:
+    told = [f"{value.value!r} in {one.column!r}" for one in services for value in one.values]
+    more = f" and {len(told) - 5} more" if len(told) > 5 else ""
+    rows = sum(value.rows for one in services for value in one.values)
+    return Decision(
+        topic="services among the products",
+        file=RECIPE,
+        chosen=f"rows with {', '.join(told[:5])}{more} are quarantined",
+        why=f"{' and '.join(dict.fromkeys(one.basis for one in services))}, and nobody wants a text on it; "
+        f"{rows:,} found",
+        instead=f"remove the step with the reason `{REASON}`, or those of its values that are products of yours",
     )
 
 

@@ -9,10 +9,11 @@ from pydantic import ValidationError
 from aigc_core.contracts.profile import ColumnProfile, LineProfile, Profile, Structure
 from aigc_core.contracts.reading import Reading
 from aigc_core.errors import UserError
+from aigc_core.lines.services import Services, SourceProfile, services_in
 from aigc_core.lines.spill import Spilled, asked, spill
 from aigc_core.lines.statistics import column_profile
 from aigc_core.lines.structure import structure_of
-from aigc_core.storage.sources import read_source, survey
+from aigc_core.storage.sources import read_source, require_no_secret, survey
 
 __all__ = ["ColumnProfile", "LineProfile", "Profile", "Structure", "declared", "profile_source"]
 DETECTED = Reading()
@@ -34,7 +35,7 @@ def declared(*, encoding: str | None = None, delimiter: str | None = None) -> Re
         ) from error
 
 
-def profile_source(path: str, *, reading: Reading = DETECTED) -> Profile:
+def profile_source(path: str, *, reading: Reading = DETECTED) -> SourceProfile:
     """Read a source and say what its columns hold and how its rows belong together.
 
     The rows pass through a folder on disk, as large as the source uncompressed.
@@ -44,27 +45,30 @@ def profile_source(path: str, *, reading: Reading = DETECTED) -> Profile:
         reading: what is declared of the files; the rest is detected and told in `Profile.files`.
 
     Raises:
-        SourceInvalid: the source cannot be read.
+        SourceInvalid: the source cannot be read, or its address carries a secret.
     """
+    require_no_secret(path)
     began = time.monotonic()
     files = survey(path, reading=reading)
     with tempfile.TemporaryDirectory(prefix="aigc-profile-") as scratch:
         spilled = spill(path, read_source(path, reading=reading), Path(scratch))
-        columns, structure = _described(spilled)
-    return Profile(
+        columns, structure, services = _described(spilled)
+    return SourceProfile(
         source=path,
         files=files,
         rows=spilled.rows + sum(found.rows for found in spilled.unreadable),
         unreadable=spilled.unreadable,
         columns=columns,
         structure=structure,
+        services=services,
         seconds=round(time.monotonic() - began, 2),
     )
 
 
-def _described(spilled: Spilled) -> tuple[tuple[ColumnProfile, ...], Structure]:
+def _described(spilled: Spilled) -> tuple[tuple[ColumnProfile, ...], Structure, tuple[Services, ...]]:
     with asked(spilled) as connection:
         columns = tuple(
             column_profile(connection, name, column, spilled.rows) for name, column in spilled.names.items()
         )
-        return columns, structure_of(connection, columns, spilled.names, spilled.rows)
+        structure = structure_of(connection, columns, spilled.names, spilled.rows)
+        return columns, structure, services_in(connection, columns, spilled.names, structure)

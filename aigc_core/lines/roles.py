@@ -17,6 +17,7 @@ from aigc_core.lines.names import (
     word_list,
 )
 from aigc_core.lines.structure import is_prose
+from aigc_core.storage.sources import public_name
 
 MOST_ATTRIBUTES = 12
 """More make prompts that a small model cannot hold together."""
@@ -107,7 +108,7 @@ def roles_of(profile: Profile, *, key: str = "", text: str = "") -> Roles:
     made = {} if pairs else _attributes(profile, taken)
     if not pairs and not made:
         raise SourceInvalid(
-            f"{profile.source} has no column that says something about an item.",
+            f"{public_name(profile.source)} has no column that says something about an item.",
             "A line needs at least one attribute, such as a name or a category.",
             "Name a file that has them.",
         )
@@ -150,7 +151,7 @@ def _texts(profile: Profile, named: str) -> dict[str, ColumnProfile]:
 def _named(profile: Profile, name: str) -> ColumnProfile:
     if name not in (column.name for column in profile.columns):
         raise SourceInvalid(
-            f"{profile.source} has no column {name!r}.",
+            f"{public_name(profile.source)} has no column {name!r}.",
             f"Its columns are: {', '.join(column.name for column in profile.columns)}.",
         )
     return profile.column(name)

@@ -37,8 +37,6 @@ VALID = (
     "or a URI such as s3://bucket/folder."
 )
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_SECRET = re.compile(r"signature|^sig$|token|secret|password|access_?key|credential|api_?key", re.IGNORECASE)
-"""Names of settings in an address that carry a secret, presigned addresses included."""
 _SECRET = re.compile(
     r"(?i)(?:signature|credentials?|token|secret|passw(?:or)?d|access[-_]?key|api[-_]?key|account[-_]?key|secret[-_]?key|"
     r"access[-_]?key[-_]?id|(?:^|[-_])(?:sig|pwd|pass))$"
@@ -102,37 +100,21 @@ def public_name(path: str) -> str:
 def require_no_secret(path: str) -> None:
     """Refuse an address that carries a secret: addresses are kept with runs, drafts and pages.
 
-    Raises:
-        SourceInvalid: a user with a password, or a setting that is named like a key.
-    """
-    if not _URI.match(path):
-        return
-    parts = urlsplit(path)
-    if parts.password or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
-        raise SourceInvalid(
-            f"The address {public_name(path)} carries a key and a secret.",
-            "Addresses are kept with every run and shown to whoever looks at it.",
-            "Put them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where your store looks for them.",
-        )
-
-
-def require_no_secret(path: str) -> None:
-    """Refuse an address with a user, a password or a key in it: addresses are kept and shown.
+    A user alone is none: `abfss://container@account...` is how Azure writes a folder.
 
     Raises:
-        SourceInvalid: it carries one; the message does not.
+        SourceInvalid: a user with a password, or a setting that is named like a key; the message shows neither.
     """
     if not _URI.match(path):
         return
     parts = urlsplit(path)
     named = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if _SECRET.search(name)]
-    if "@" not in parts.netloc and not named:
+    if not (parts.password or named):
         return
-    what = f"a secret in its setting {named[0]!r}" if named else "a key and a secret"
     raise SourceInvalid(
-        f"The address {public_name(path)} carries {what}.",
-        "Addresses are kept with every run and line and shown to whoever looks at them.",
-        "Put secrets in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where your store looks for them.",
+        f"The address {public_name(path)} carries a key and a secret{f' ({named[0]})' if named else ''}.",
+        "Addresses are kept with every run and line, and shown to whoever looks at them.",
+        "Put them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where your store looks for them.",
     )
 
 

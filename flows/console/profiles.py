@@ -10,6 +10,7 @@ from rich.table import Table
 from aigc_core.lines.line_profile import profile_line
 from aigc_core.lines.profile import ColumnProfile, LineProfile, Profile, declared, profile_source
 from aigc_core.reporting.profile_page import how_read, notes_on, structure_in_words, write_profile_page
+from aigc_core.storage.sources import public_name
 from aigc_core.workspace import Workspace, open_workspace
 from flows.console.progress import shown_progress
 from flows.console.tables import visible
@@ -66,9 +67,7 @@ def show(console: Console, found: Profile | LineProfile, *, html: Path | None, p
 def show_profile(console: Console, profile: Profile) -> None:
     """What one source holds."""
     unreadable = f", {profile.unreadable_rows:,} cannot be read" if profile.unreadable_rows else ""
-    said = (
-        f"[bold]{escape(visible(profile.source))}[/]: {profile.rows:,} rows{unreadable}, {len(profile.columns)} columns"
-    )
+    said = f"[bold]{escape(visible(public_name(profile.source)))}[/]: {profile.rows:,} rows{unreadable}, {len(profile.columns)} columns"
     console.print(f"{said}, {profile.seconds} s", highlight=False, soft_wrap=True)
     for file in profile.files[:SHOWN]:
         notes = f"; {'; '.join(file.notes)}" if file.notes else ""

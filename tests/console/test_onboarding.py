@@ -45,6 +45,15 @@ def test_profile_as_page(aigc: Aigc, tmp_path: Path) -> None:
     assert "style_code" in (tmp_path / "page.html").read_text("utf-8")
 
 
+@pytest.mark.parametrize("words", [("profile",), ("line", "new", "pots", "--from")])
+def test_an_address_with_a_secret_is_refused(aigc: Aigc, lines: Path, words: tuple[str, ...]) -> None:
+    said = aigc(*words, "https://shop.example/a.csv?X-Amz-Signature=hidden")
+    assert said.code == 2
+    assert "carries a key and a secret" in " ".join(said.err.split())
+    assert "hidden" not in said.out + said.err
+    assert not lines.exists()
+
+
 def test_profile_of_nothing(aigc: Aigc, lines: Path) -> None:
     said = aigc("profile", "nowhere.csv")
     assert said.code == 2

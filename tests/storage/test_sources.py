@@ -13,7 +13,12 @@ import pytest
 from aigc_core.contracts.schema import RawRow
 from aigc_core.errors import SourceInvalid
 from aigc_core.storage import source_files, source_text
-from aigc_core.storage.sources import file_sha256, read_source, source_columns
+from aigc_core.storage.sources import file_sha256, read_source, require_no_secret, source_columns
+
+SETTINGS = (
+    "sig", "Signature", "X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "AWSAccessKeyId", "token",
+    "secret_key", "PASSWORD", "access_key", "accesskey", "x-goog-signature", "client_secret", "apikey",
+)  # fmt: skip
 
 
 def read(path: Path) -> list[RawRow]:
@@ -278,3 +283,27 @@ def test_real_damaged_parquet_is_refused_never_misread(real_data: Path) -> None:
     assert len(damaged) >= 6
     for path in damaged:
         assert "cannot be read as Parquet" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["s3://KEY:hidden@shop/a.csv", "https://u:hidden@shop.example/a.csv"]
+    + [f"https://shop.example/a.csv?region=eu&{name}=hidden" for name in SETTINGS],
+)
+def test_an_address_with_a_secret_is_refused_without_showing_it(address: str) -> None:
+    with pytest.raises(SourceInvalid, match=r"a\.csv carries a key and a secret") as caught:
+        require_no_secret(address)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "data/token=secret/a.csv",
+        "s3://shop/a.csv?endpoint_override=http%3A%2F%2F127.0.0.1&region=eu-west-1&scheme=http",
+        "abfss://container@account.dfs.core.windows.net/a.csv",
+        "https://shop.example/secret/a.csv?design=round&tokens_per_page=9",
+    ],
+)
+def test_an_address_without_a_secret_passes(address: str) -> None:
+    require_no_secret(address)
