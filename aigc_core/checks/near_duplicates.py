@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from aigc_core.contracts.hygiene import Duplicates
 from aigc_core.ids import fingerprint
 from aigc_core.storage.files import ParquetSink
-from aigc_core.storage.indexes import BandIndex, spilling_database
+from aigc_core.storage.indexes import BandIndex, PairSpill, Places, first_of_each, spilling_database
 
 SHINGLE, PERMUTATIONS, BANDS, SEED = 3, 100, 20, 42
 """TRUST D-2: character trigrams, 100 permutations in 20 bands of 5."""
@@ -186,19 +186,10 @@ _CLASSES = """
           FROM ranked WHERE NOT $drop OR position NOT IN (SELECT position FROM repeats)
           GROUP BY product_group, signature)
 """
-_CANDIDATES = """
-    CREATE TABLE candidates AS
-    WITH counted AS (SELECT earlier, later, count(*) AS bands FROM read_parquet($pairs) GROUP BY earlier, later)
-    SELECT earlier, later
-    FROM counted
-    JOIN classes AS one ON one.class = earlier JOIN classes AS other ON other.class = later
-    WHERE one.product_group <> other.product_group AND one.signature <> other.signature AND one.item_id <> other.item_id
-    QUALIFY row_number() OVER (PARTITION BY later ORDER BY earlier) <= $most
-         OR row_number() OVER (PARTITION BY later ORDER BY bands DESC, earlier) <= $most
-"""
+_OWNERS = "SELECT hash(product_group) AS a, hash(signature) AS b, hash(item_id) AS c FROM classes ORDER BY class"
 _VERIFY = """
     SELECT earlier, later, one.view AS first, other.view AS second
-    FROM candidates
+    FROM read_parquet($candidates)
     JOIN read_parquet($views) AS one ON one.class = earlier JOIN read_parquet($views) AS other ON other.class = later
 """
 _MARKS = """
@@ -236,18 +227,51 @@ def _find_near(database: Any, texts: Path, rules: Duplicates, scratch: Path) -> 
     with ParquetSink(scratch / "views.parquet", UNIQUE) as sink:
         for batch in _batches(database, chosen, {"texts": str(texts)}):
             sink.write(_indexed(index, batch))
-    with ParquetSink(scratch / "pairs.parquet", PAIR) as sink:
-        for earlier, later in index.pairs(agree=bits_in_common(min(rules.flag_at, rules.near_at))):
-            sink.write(pa.table([earlier, later], schema=PAIR))
-    database.execute(_CANDIDATES, {"pairs": str(scratch / "pairs.parquet"), "most": CANDIDATES})
+    spill = _spilled(database, index, bits_in_common(min(rules.flag_at, rules.near_at)), scratch / "pairs")
+    with ParquetSink(scratch / "candidates.parquet", PAIR) as sink:
+        for earlier, later, bands in spill.parts():
+            sink.write(_candidates(earlier, later, bands))
+    files = {name: str(scratch / f"{name}.parquet") for name in ("candidates", "views")}
     with ParquetSink(scratch / "similar.parquet", SIMILAR) as sink:
-        for batch in _batches(database, _VERIFY, {"views": str(scratch / "views.parquet")}):
+        for batch in _batches(database, _VERIFY, files):
             sink.write(_similar(batch, min(rules.flag_at, rules.near_at)))
     database.execute(f"CREATE VIEW alike AS FROM read_parquet('{_quoted(scratch / 'similar.parquet')}')")
     with ParquetSink(scratch / "found.parquet", MARK) as sink:
         for marks in _decided(database, rules.near_at if rules.near == "quarantine" else 2.0):
             sink.write(marks)
     database.execute(f"CREATE TABLE marks AS FROM read_parquet('{_quoted(scratch / 'found.parquet')}')")
+
+
+def _spilled(database: Any, index: BandIndex, agree: int, folder: Path) -> PairSpill:  # noqa: ANN401
+    """Pairs of classes that differ in group, words and item."""
+    owners = _owners(database)
+    spill = PairSpill(folder, rows=len(owners))
+    for earlier, later in index.pairs(agree=agree):
+        strangers = (owners[earlier] != owners[later]).all(axis=1)
+        if strangers.any():
+            spill.add(earlier[strangers], later[strangers])
+    return spill
+
+
+def _owners(database: Any) -> Codes:  # noqa: ANN401
+    """Shape (classes, 3): 64 bits of the group, the words and the item of each class."""
+    owners = np.empty((_number(database, "SELECT count(*) FROM classes"), 3), np.uint64)
+    done = 0
+    for batch in _batches(database, _OWNERS, {}):
+        for column in range(3):
+            owners[done : done + batch.num_rows, column] = batch.column(column).to_numpy()
+        done += batch.num_rows
+    return owners
+
+
+def _candidates(earlier: Places, later: Places, bands: Places) -> pa.Table:
+    """For each later class the lowest ids and those that agree in most bands, out of pairs in order."""
+    lowest = first_of_each(later, CANDIDATES)
+    order = np.lexsort((earlier, -bands, later))
+    closest = np.zeros(len(later), np.bool_)
+    closest[order[first_of_each(later[order], CANDIDATES)]] = True
+    chosen = lowest | closest
+    return pa.table([earlier[chosen], later[chosen]], schema=PAIR)
 
 
 def _indexed(index: BandIndex, batch: pa.RecordBatch) -> pa.Table:

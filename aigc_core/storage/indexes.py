@@ -17,6 +17,8 @@ of up to nine are compared whole. In larger ones, as templated texts make them, 
 which are the ones that stay when duplicates go, and those most like it; every band sorts by other bits."""
 TURN = 6
 """Bits by which the sketches are turned from one band to the next but one."""
+SPILL_ROWS = 10_000
+"""Later rows whose pairs are sorted together: at most 336 pairs a row, 16 bytes each."""
 PART_ROWS = 1_000_000
 """Rows read and sorted together: about 60 bytes each while it lasts."""
 
@@ -154,3 +156,41 @@ def _buckets(hashes: Hashes) -> tuple[Places, Places]:
     fresh = np.r_[True, hashes[1:] != hashes[:-1]][: len(hashes)]
     starts = np.flatnonzero(fresh)[np.cumsum(fresh) - 1]
     return np.arange(len(hashes)) - starts, starts
+
+
+class PairSpill:
+    """Pairs of rows on disk, in files by the later row, so that what belongs to one row is sorted in bounded memory."""
+
+    def __init__(self, folder: Path, *, rows: int) -> None:
+        """Prepare for pairs of `rows` rows."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._paths = [folder / f"pairs-{part:05}.i64" for part in range(-(-rows // SPILL_ROWS))]
+
+    def add(self, earlier: Places, later: Places) -> None:
+        """Add pairs, each as often as it is found."""
+        parts = later // SPILL_ROWS
+        order = np.argsort(parts, kind="stable")
+        pairs = np.stack([earlier, later], axis=1)[order]
+        filled, starts = np.unique(parts[order], return_index=True)
+        for part, own in zip(filled.tolist(), np.split(pairs, starts[1:]), strict=True):
+            _append(self._paths[part], np.ascontiguousarray(own))
+
+    def parts(self) -> Iterator[tuple[Places, Places, Places]]:
+        """(earlier, later, times found) of distinct pairs, by later, then by earlier; a part at a time."""
+        for path in self._paths:
+            if not path.exists():
+                continue
+            pairs = np.fromfile(path, np.int64).reshape(-1, 2)
+            path.unlink()
+            pairs = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
+            fresh = np.flatnonzero(np.r_[True, (pairs[1:] != pairs[:-1]).any(axis=1)])
+            times = np.diff(np.r_[fresh, len(pairs)])
+            yield pairs[fresh, 0], pairs[fresh, 1], times
+
+
+def first_of_each(groups: Places, most: int) -> npt.NDArray[np.bool_]:
+    """Of rows that stand together by group, the first `most` of each group."""
+    fresh = np.r_[True, groups[1:] != groups[:-1]]
+    starts = np.flatnonzero(fresh)[np.cumsum(fresh) - 1]
+    chosen: npt.NDArray[np.bool_] = np.arange(len(groups)) - starts < most
+    return chosen
