@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from aigc_core.checks.base import CheckResult, Finding, NoParameters, ParameterCheck, Severity
 from aigc_core.checks.identifiers import (
     is_card,
+    is_gtin,
     is_hong_kong_id,
     is_iban,
     is_ip,
@@ -88,6 +89,21 @@ ADDRESS_CUE = (
     r"|\boffice is at\b"
 )
 PASSPORT_CUE = r"护照(?:号码?|no\.?)?(?:是|为)?[ :：]{0,2}$|passport(?: (?:no\.?|number|#))?(?: is)?[ :]{0,2}$"
+VALUE_CUE = (
+    r"\b(?:(?:call|dial|sms|text|tel|telephone|whatsapp|fax|hotline)(?: (?:me|us|now|at|on|no|number)){0,3}"
+    r"|(?:tele)?phone(?: (?:no|number)|(?=[.:#])))[.:# ]{0,3}$"
+    r"|(?:电话|手机号?|热线|致电|拨打|座机|传真)[号码是为:： ]{0,4}$"
+)
+PHONE_NAME = (
+    r"(?:(?:contact|customer|service|support|seller|home|office|work|mobile|cell)[ _-])?"
+    r"(?:tel|telephone|phone|fax|hotline|whatsapp)(?:[ _-]?(?:no|num|number))?\.?|cellphone|mobile"
+    r"|(?:联系|客服|售后)?(?:电话|手机|热线|传真)(?:号码?)?"
+)
+PRODUCT_NAME = (
+    r"(?:.*[\W_])?(?:id|sku|ean|upc|gtin|isbn|asin|mpn|code|model|part|number|no|ref|reference|barcode|serial|article)"
+    r"(?:[\W_].*)?|.*(?:型号|货号|编号|编码|条码|款号)"
+)
+"""Names of attributes whose digits are a phone number, or a product's own number."""
 PRICE = r" \d+\.\d\d$"
 POSTCODE = r"\b[a-z]{2},? \d{5}(?:-\d{4})?\b|\b[a-z]{1,2}\d[a-z\d]? \d[a-z]{2}\b"
 
@@ -195,6 +211,7 @@ _RECOGNISERS: tuple[tuple[str, str, Proof], ...] = (
     ("COMPANY_CODE", r"(?<![a-z\d])[0-9a-hj-npqrtuwxy]{2}\d{6}[0-9a-hj-npqrtuwxy]{10}(?![a-z\d])",
      lambda p: is_uscc(p.value) and not p.value.isalpha()),
     ("IMEI", r"(?<![\d.])\d{2}-?\d{6}-?\d{6}-?\d(?!\d)", lambda p: luhn(p.digits) and p.follows(r"imei")),
+    ("BANK_CARD", r"(?<![\w.,/-])\d{4}(?:([ -])\d{4}(?:\1\d{4}){2})(?![\w/-])", _is_payment_card),
     ("BANK_CARD", r"(?<![\w.,/-])\d(?:[ -]?\d){11,18}(?![\w/-])", _is_payment_card),
     ("SSN", r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])", _always),
     ("SSN", r"(?<![\w-])(?!000|666|9)\d{3} ?(?!00)\d{2} ?(?!0000)\d{4}(?![\w-])",
@@ -210,6 +227,7 @@ _RECOGNISERS: tuple[tuple[str, str, Proof], ...] = (
      r"(?<![\w.-])(?:1[-. ])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}-)[2-9]\d{2}-\d{4}(?: ?(?:x|ext\.?) ?\d{1,5})?(?!\d)",
      _always),
     ("PHONE", r"(?<![\w.])\(?\d{2,5}\)?(?:[ .-]\d{2,4}){2,4}(?!\w)", _is_national),
+    ("PHONE", r"(?<![\w.-])\d{3}-\d{4}(?![\w-])", _is_announced),
     ("PHONE", r"(?<![\w.])\(?\d(?:[ ().\-/]{0,2}\d){5,14}(?: ?(?:x|ext\.?) ?\d{1,5})?(?!\w)", _is_announced),
     ("MESSENGER", r"(?:微信|薇信|威信|(?<![a-z])(?:vx|wechat))(?:号|id)?(?: ?[:：])? ?[a-z][\w-]{5,19}(?![\w-])",
      _always),
@@ -241,7 +259,8 @@ CONTACTS = frozenset({"EMAIL", "PHONE", "MESSENGER"})
 def find(text: str, attributes: Sequence[tuple[str, str]], locale: str) -> list[Found]:
     """Every place with personal data or a secret, in order, none overlapping another.
 
-    What an attribute of the item holds word for word is the item's own: a model number, a GTIN, a brand.
+    What an attribute of the item holds word for word is the item's own: a model number, a GTIN, a brand; but not what
+    `mask_value` masks there.
 
     Args:
         text: as it came.
@@ -249,7 +268,7 @@ def find(text: str, attributes: Sequence[tuple[str, str]], locale: str) -> list[
         locale: decides which national phone numbers are known.
     """
     view = view_of(text)
-    given = _Own([view_of(value).text for _, value in attributes if value])
+    given = _Own([view_of(mask_value(name, value, locale)[0]).text for name, value in attributes if value])
     taken = _Taken()
     for hit in _SECRETS.finditer(text):
         taken.add(Found("SECRET", *hit.span()))
@@ -327,12 +346,69 @@ def mask(text: str, attributes: Sequence[tuple[str, str]], locale: str) -> tuple
     Company codes are public: counted, left as they are. Masking a masked text changes nothing.
     """
     found = find(text, attributes, locale)
+    return _hidden(text, found), Counter(place.entity for place in found)
+
+
+def _hidden(text: str, found: Sequence[Found]) -> str:
     pieces, behind = [], 0
     for place in found:
         if ENTITIES[place.entity] != "warn":
             pieces += [text[behind : place.start], f"[{place.entity}]"]
             behind = place.end
-    return "".join([*pieces, text[behind:]]), Counter(place.entity for place in found)
+    return "".join([*pieces, text[behind:]])
+
+
+def mask_value(name: str, value: str, locale: str) -> tuple[str, Mapping[str, int]]:
+    """An attribute's value with what is strongly proved to be personal masked, and how many places of each entity.
+
+    Values hold numbers of products, which look like numbers of persons. So only these are masked: e-mail addresses,
+    secrets with a known beginning, resident ids and IBANs by checksum; payment cards by scheme and check digit, of at
+    least 15 digits unless a word says card, no GTIN; SSNs with their dashes; phone numbers written with a plus, or
+    right behind a word such as `call` or `tel:`, or under a name such as `phone`. Cards and SSNs stay where the
+    attribute's name says that it holds a product's number. Masking a masked value changes nothing.
+    """
+    view = view_of(value)
+    if not _VALUE_SCREEN.search(view.text):
+        return value, {}
+    taken = _Taken()
+    for hit in _SECRETS.finditer(value):
+        taken.add(Found("SECRET", *hit.span()))
+    for entity, pattern, proof in _COMPILED:
+        if entity in _IN_VALUES:
+            for hit in pattern.finditer(view.text):
+                found = Found(entity, *view.original(*hit.span()))
+                place = _Place(view.text, hit.start(), hit.end(), locale)
+                if taken.leaves(found) and _is_proved(entity, name.strip().lower(), place, proof):
+                    taken.add(found)
+    return _hidden(value, taken.places), Counter(place.entity for place in taken.places)
+
+
+def _is_proved(entity: str, name: str, place: _Place, proof: Proof) -> bool:
+    if entity == "PHONE":
+        if place.value.startswith("+"):
+            return proof(place)
+        said = place.follows(VALUE_CUE) or re.fullmatch(PHONE_NAME, name) is not None
+        return said and 7 <= len(place.digits) <= 15 and re.match(DATE, place.value) is None
+    if entity == "BANK_CARD":
+        long_enough = len(place.digits) >= 15 and re.fullmatch(PRODUCT_NAME, name) is None
+        return proof(place) and not is_gtin(place.digits) and (long_enough or place.follows(CARD_CUE))
+    if entity == "SSN":
+        return proof(place) and re.fullmatch(PRODUCT_NAME, name) is None
+    return proof(place)
+
+
+_IN_VALUES = frozenset({"EMAIL", "RESIDENT_ID", "IBAN", "BANK_CARD", "SSN", "PHONE"})
+VALUE_SUSPICIOUS = (
+    r"@|[(\[]at[)\]]|\d(?:[ -]?\d){11,}|[1-9]\d{16}x|\d{3}[ -]?\d\d[ -]?\d{4}|\+(?:[ ().\-/]{0,3}\d){7}"
+    r"|\d(?:[ ().\-/]{0,2}\d){6}|[a-z]{2}\d{2} ?[a-z0-9]{4} ?[a-z0-9]{4} ?[a-z0-9]{3}"
+    r"|akia|asia[0-9a-z]{16}|gh[pousr]_|github_pat|\bhf_|\bsk-|\bxox[abprs]-|aiza|private key|\beyj[\w-]{10}"
+)
+_VALUE_SCREEN = re.compile(VALUE_SUSPICIOUS, re.ASCII)
+
+
+def suspicious_values(values: pa.Array) -> list[int]:
+    """Attribute values that may hold what `mask_value` masks; the others hold none."""
+    return matching_rows(pc.utf8_lower(pc.utf8_normalize(values, "NFKC")), VALUE_SUSPICIOUS)
 
 
 def suspicious_rows(texts: pa.Array) -> list[int]:

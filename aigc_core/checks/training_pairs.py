@@ -1,11 +1,15 @@
 """Every check of a training pair that needs no other pair: what is held against it, what is masked, what is flagged."""
 
 import json
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aigc_core.checks.base import CheckResult, Finding, NoParameters
 from aigc_core.checks.claims import ClaimParameters, Claims, flagged, is_ban
@@ -13,13 +17,14 @@ from aigc_core.checks.documents import DocumentParameters, DocumentQuality, is_d
 from aigc_core.checks.language import Language, LanguageParameters
 from aigc_core.checks.language_votes import other_languages
 from aigc_core.checks.licences import held_against
-from aigc_core.checks.privacy import ENTITIES, mask, suspicious_rows
+from aigc_core.checks.privacy import ENTITIES, mask, mask_value, suspicious_rows, suspicious_values
 from aigc_core.checks.repetition import LongRepetition
 from aigc_core.checks.safety import Safety
 from aigc_core.checks.views import attributes_of, strings, words_of
 from aigc_core.contracts.hygiene import Action, Hygiene
 
 PRIVACY = "P-1"
+_LINE_ENDS = re.compile(r"\s*[\r\n]+\s*")
 
 
 @dataclass(slots=True)
@@ -44,18 +49,21 @@ class Verdict:
         self.details.append(f"{reason} ({detail})" if detail else reason)
 
 
+Attributes = list[dict[str, str]]
+Verdicts = defaultdict[int, Verdict]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedPairs:
-    """One batch of pairs, judged."""
+    """One batch of pairs, judged; rows that are not named hold nothing."""
 
-    texts: pa.Array
-    """The texts, personal data masked where the recipe asks for it."""
-    raws: pa.Array
-    """The values before cleaning, masked like the texts."""
-    licences: list[str | None]
-    """Of each row: its own, else the declared one."""
-    sources: list[str | None]
-    verdicts: list[Verdict]
+    verdicts: Mapping[int, Verdict]
+    texts: Mapping[int, str]
+    """Row -> its text, masked."""
+    attributes: Mapping[int, Attributes]
+    """Row -> its attributes, personal data in their values masked."""
+    raws: Mapping[int, str]
+    """Row -> its values before cleaning, masked like the texts."""
 
 
 class PairJudge:
@@ -71,27 +79,36 @@ class PairJudge:
         self._safety = Safety(NoParameters())
 
     def judge(self, batch: pa.RecordBatch) -> JudgedPairs:
-        """Judge the rows of a batch with locale, text, attributes, licence, source and raw."""
-        verdicts = [Verdict() for _ in range(batch.num_rows)]
-        licences = self._licences(batch, verdicts)
+        """Judge the rows of a batch with locale, text, attributes, licence and raw; licences are filled in."""
+        verdicts: defaultdict[int, Verdict] = defaultdict(Verdict)
+        self._licences(batch, verdicts)
         self._languages(batch, verdicts)
         self._prose(batch, verdicts)
-        texts = self._personal_data(batch, verdicts)
+        attributes, texts = self._attributes(batch, verdicts), self._texts(batch, verdicts)
         self._words(batch, verdicts)
-        declared = self._rules.licence.source
-        sources = [source or declared for source in batch.column("source").to_pylist()]
-        return JudgedPairs(texts=texts, raws=self._raws(batch), licences=licences, sources=sources, verdicts=verdicts)
+        return JudgedPairs(verdicts=verdicts, texts=texts, attributes=attributes, raws=self._raws(batch))
 
-    def _licences(self, batch: pa.RecordBatch, verdicts: Sequence[Verdict]) -> list[str | None]:
-        declared = self._rules.licence.declared
-        licences = [licence or declared for licence in batch.column("licence").to_pylist()]
-        for licence, verdict in zip(licences, verdicts, strict=True):
-            reason = self._allowed(licence)
-            if reason:
-                verdict.refuse("licence", reason, licence or "")
-        return licences
+    def judge_unlabelled(self, batch: pa.RecordBatch) -> JudgedPairs:
+        """Judge licence and personal data only, of rows whose text is made of their attributes, one a line."""
+        verdicts: defaultdict[int, Verdict] = defaultdict(Verdict)
+        self._licences(batch, verdicts)
+        attributes = self._attributes(batch, verdicts)
+        column, before = batch.column("text"), batch.column("attributes")
+        changed = {row: _as_lines(column[row].as_py(), before[row].as_py(), after) for row, after in attributes.items()}
+        spelt = replaced(column, changed)
+        texts = changed | self._texts(batch.set_column(_place(batch, "text"), "text", spelt), verdicts)
+        return JudgedPairs(verdicts=verdicts, texts=texts, attributes=attributes, raws=self._raws(batch))
 
-    def _languages(self, batch: pa.RecordBatch, verdicts: Sequence[Verdict]) -> None:
+    def _licences(self, batch: pa.RecordBatch, verdicts: Verdicts) -> None:
+        licences = batch.column("licence")
+        held = {licence: self._allowed(licence) for licence in pc.unique(licences).to_pylist()}
+        if not any(held.values()):
+            return
+        for row, licence in enumerate(licences.to_pylist()):
+            if held[licence]:
+                verdicts[row].refuse("licence", held[licence], licence or "")
+
+    def _languages(self, batch: pa.RecordBatch, verdicts: Verdicts) -> None:
         action = self._rules.language
         if action == "off":
             return
@@ -101,7 +118,7 @@ class PairJudge:
         for row, why in (other_languages(batch.column("text"), strings(batch, "locale")) | found).items():
             _hold(verdicts[row], action, "Q-L6", ("text: not in its language (Q-L6)", why))
 
-    def _prose(self, batch: pa.RecordBatch, verdicts: Sequence[Verdict]) -> None:
+    def _prose(self, batch: pa.RecordBatch, verdicts: Verdicts) -> None:
         action = self._rules.gopher
         if action == "off":
             return
@@ -113,32 +130,51 @@ class PairJudge:
             if is_document(words_of(texts[one.row].as_py(), locale), locale, self._rules.gopher_words):
                 _hold(verdicts[one.row], action, "Q-L1", ("text: repeats itself (Q-L1)", one.evidence))
 
-    def _personal_data(self, batch: pa.RecordBatch, verdicts: Sequence[Verdict]) -> pa.Array:
-        """The texts, masked where that is asked for."""
+    def _texts(self, batch: pa.RecordBatch, verdicts: Verdicts) -> dict[int, str]:
+        """The texts that change where masking is asked for."""
         action, column = self._rules.personal_data, batch.column("text")
         rows = [] if action == "off" else suspicious_rows(column)
-        if not rows:
-            return column
-        texts, locales = column.to_pylist(), strings(batch, "locale")
+        changed: dict[int, str] = {}
         for row, pairs in zip(rows, attributes_of(batch, rows), strict=True):
-            masked, counts = mask(texts[row], pairs, locales[row])
+            masked, counts = mask(column[row].as_py(), pairs, batch.column("locale")[row].as_py())
             if counts:
-                _mark_personal(verdicts[row], counts, action)
-                texts[row] = masked if action == "mask" else texts[row]
-        return pa.array(texts, pa.string())
+                _mark_personal(verdicts[row], counts, action, column="text")
+                if action == "mask":
+                    changed[row] = masked
+        return changed
 
-    def _raws(self, batch: pa.RecordBatch) -> pa.Array:
+    def _attributes(self, batch: pa.RecordBatch, verdicts: Verdicts) -> dict[int, Attributes]:
+        """The attributes that change where masking is asked for."""
+        action, column = self._rules.personal_data, batch.column("attributes")
+        if action == "off":
+            return {}
+        values = suspicious_values(column.flatten().field("value"))
+        owners = pc.list_parent_indices(column).take(pa.array(values, pa.int64()))
+        rows = pc.unique(owners).to_pylist()
+        changed: dict[int, Attributes] = {}
+        for row, pairs in zip(rows, attributes_of(batch, rows), strict=True):
+            locale, counts = batch.column("locale")[row].as_py(), Counter[str]()
+            masked = []
+            for name, value in pairs:
+                hidden, found = mask_value(name, value, locale)
+                counts.update(found)
+                masked.append({"name": name, "value": hidden})
+            if counts:
+                _mark_personal(verdicts[row], counts, action, column="attributes")
+                if action == "mask":
+                    changed[row] = masked
+        return changed
+
+    def _raws(self, batch: pa.RecordBatch) -> dict[int, str]:
         """What stood there before cleaning must not bring back what is masked in the text."""
         column = batch.column("raw")
         rows = suspicious_rows(column) if self._rules.personal_data == "mask" else []
-        if not rows:
-            return column
-        raws, locales = column.to_pylist(), strings(batch, "locale")
-        for row, pairs in zip(rows, attributes_of(batch, rows), strict=True):
-            raws[row] = json.dumps(_masked(json_or_text(raws[row]), pairs, locales[row]), ensure_ascii=False)
-        return pa.array(raws, pa.string())
+        return {
+            row: masked_json(column[row].as_py(), pairs, batch.column("locale")[row].as_py())
+            for row, pairs in zip(rows, attributes_of(batch, rows), strict=True)
+        }
 
-    def _words(self, batch: pa.RecordBatch, verdicts: Sequence[Verdict]) -> None:
+    def _words(self, batch: pa.RecordBatch, verdicts: Verdicts) -> None:
         for one in self._safety(batch).findings:
             verdicts[one.row].flags.add("S-1")
             verdicts[one.row].harmful |= one.severity == "block"
@@ -159,14 +195,15 @@ def _hold(verdict: Verdict, action: Action, check_id: str, words: tuple[str, str
         verdict.refuse("text", *words)
 
 
-def _mark_personal(verdict: Verdict, counts: Mapping[str, int], action: str) -> None:
+def _mark_personal(verdict: Verdict, counts: Mapping[str, int], action: str, *, column: str) -> None:
     hidden = {entity: places for entity, places in counts.items() if ENTITIES[entity] != "warn"}
     verdict.flags.add(PRIVACY)
     verdict.harmful |= any(ENTITIES[entity] == "block" for entity in hidden)
     if action == "mask":
-        verdict.masked = hidden
+        verdict.masked = dict(Counter(verdict.masked) + Counter(hidden))
     elif action == "quarantine" and hidden:
-        verdict.refuse("text", f"text: holds personal data ({PRIVACY})", ", ".join(sorted(hidden)).lower())
+        holds = "holds" if column == "text" else "hold"
+        verdict.refuse(column, f"{column}: {holds} personal data ({PRIVACY})", ", ".join(sorted(hidden)).lower())
 
 
 def json_or_text(raw: str) -> object:
@@ -186,6 +223,35 @@ def _masked(value: object, attributes: Sequence[tuple[str, str]], locale: str) -
     if isinstance(value, dict):
         return {name: _masked(one, attributes, locale) for name, one in value.items()}
     return value
+
+
+def masked_json(raw: str, attributes: Sequence[tuple[str, str]], locale: str) -> str:
+    """JSON with every text in it masked; text that is no JSON becomes a JSON string."""
+    return json.dumps(_masked(json_or_text(raw), attributes, locale), ensure_ascii=False)
+
+
+def replaced(column: pa.Array, values: Mapping[int, object]) -> pa.Array:
+    """The column with other values in the rows named."""
+    if not values:
+        return column
+    rows = sorted(values)
+    places = np.arange(len(column))
+    places[rows] = len(column) + np.arange(len(rows))
+    fresh = pa.array([values[row] for row in rows], column.type)
+    return pa.concat_arrays([column, fresh]).take(pa.array(places))
+
+
+def _as_lines(text: str, before: Attributes, after: Attributes) -> str:
+    """The text of an item with what is masked in its attributes."""
+    for was, now in zip(before, after, strict=True):
+        if was["value"] and was["value"] != now["value"]:
+            text = text.replace(_LINE_ENDS.sub(" ", was["value"]), _LINE_ENDS.sub(" ", now["value"]))
+    return text
+
+
+def _place(batch: pa.RecordBatch, name: str) -> int:
+    place: int = batch.schema.get_field_index(name)
+    return place
 
 
 def _by_row(result: CheckResult) -> dict[int, list[Finding]]:

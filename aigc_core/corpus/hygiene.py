@@ -1,41 +1,51 @@
 """Corpus hygiene: which training pairs may train, what is masked in them, and what a person should know of them."""
 
 import json
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aigc_core.checks.duplicates import signature
 from aigc_core.checks.licences import held_against
-from aigc_core.checks.near_duplicates import Settled, settle, spec_digest
-from aigc_core.checks.training_pairs import JudgedPairs, PairJudge, Verdict, json_or_text
+from aigc_core.checks.near_duplicates import settle, spec_digest
+from aigc_core.checks.privacy import suspicious_rows
+from aigc_core.checks.training_pairs import JudgedPairs, PairJudge, Verdict, json_or_text, masked_json, replaced
 from aigc_core.contracts.check import REFUSED_SCHEMA
 from aigc_core.contracts.hygiene import Hygiene
 from aigc_core.errors import ConservationBroken, SourceInvalid
-from aigc_core.storage.files import ParquetSink, read_batches, read_row_groups
+from aigc_core.ids import fingerprint
+from aigc_core.storage.files import ParquetSink, read_batches
 from aigc_core.storage.indexes import spilling_database
 
 HARMFUL_SHARE = 0.05
 """A source with a larger share of rows with illegal or harmful content should be dropped (TRUST 4.3, S33b)."""
 SOURCES_TOLD = 100
 """Most sources named in a report; the rows of the others are summed up."""
+READ_ROWS = 4_000
+CAME, DIGEST = "came", "attributes_digest"
 OTHERS = "(all others)"
 UNKNOWN = "(not said)"
 _REASONS = {
     "D-1": "text: repeats another product's text (D-1)",
     "D-2": "text: nearly repeats another product's text (D-2)",
 }
+Judge = Callable[[pa.RecordBatch], JudgedPairs]
+ATTRIBUTES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
 _JUDGED = pa.schema(
     [
         pa.field("position", pa.int64(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("raw", pa.string()),
-        pa.field("licence", pa.string()),
-        pa.field("source", pa.string()),
+        *(pa.field(name, pa.string()) for name in ("text", "raw", "source")),
+        pa.field("attributes", ATTRIBUTES),
         pa.field("harmful", pa.bool_(), nullable=False),
         pa.field("column", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
@@ -44,6 +54,7 @@ _JUDGED = pa.schema(
         pa.field("masked", pa.list_(pa.struct([("entity", pa.string()), ("places", pa.int64())])), nullable=False),
     ]
 )
+"""Rows of which there is anything to say; text, raw and attributes where masking changed them."""
 _TEXTS = pa.schema(
     [
         pa.field("position", pa.int64(), nullable=False),
@@ -115,10 +126,11 @@ def inspect_pairs(candidates: Path, kept: Path, refused: Path, rules: Hygiene, *
 
     Args:
         candidates: Parquet with number, item_id, product_group, locale, text, category, licence, source, attributes,
-            raw; further columns are handed on.
-        kept: written in the order of the candidates; their columns, text and raw masked, licence and source filled in,
-            and `flags`.
-        refused: written; rows of `REFUSED_SCHEMA`.
+            raw; further columns are handed on. `came`, where it stands: the source row as JSON.
+        kept: written in the order of the candidates; their columns but `came`, text, raw and attributes masked (and
+            `attributes_digest` made anew), licence and source filled in, and `flags`.
+        refused: written; rows of `REFUSED_SCHEMA`. `raw` is what came, its strings masked where personal data is
+            masked or refused.
         rules: the recipe's `hygiene`.
         scratch: folder for what is spilled, made when missing; about four times the size of the candidates.
 
@@ -129,17 +141,62 @@ def inspect_pairs(candidates: Path, kept: Path, refused: Path, rules: Hygiene, *
     require_licence(rules, "The recipe")
     scratch.mkdir(parents=True, exist_ok=True)
     judged, texts = scratch / "judged.parquet", scratch / "texts.parquet"
-    rows = _judge(candidates, PairJudge(rules), judged, texts)
+    judge = PairJudge(rules)
+    rows = _judge_all(_filled(candidates, rules), judge.judge, judged, texts)
     looked = rules.duplicates.exact != "off" or rules.duplicates.near != "off"
     settled = settle(texts, rules.duplicates, scratch=scratch / "duplicates") if looked else None
-    tally = _Tally()
-    with ParquetSink(kept, _kept_schema(candidates)) as keeping, ParquetSink(refused, REFUSED_SCHEMA) as refusing:
-        for batch, table, marks in _together(candidates, judged, settled):
-            _sort(batch, table.to_pylist(), marks, (keeping, refusing, tally))
-        counted = keeping.rows, refusing.rows
+    texts.unlink()
+    ends = _Ends(kept, refused, _kept_schema(candidates), masks=rules.personal_data in ("mask", "quarantine"))
+    with ends:
+        position = 0
+        found, marks = _Ahead(_rows_of(judged)), _Ahead(_rows_of(settled.marks if settled else None))
+        for batch in _filled(candidates, rules):
+            ends.sort(batch, _with_marks(found, marks, (position, position + batch.num_rows)))
+            position += batch.num_rows
+    report = _report(rows, ends, _sources(candidates, judged, rules, scratch / "sources"))
+    return replace(
+        report,
+        variants_sharing_text=settled.variants_sharing_text if settled else 0,
+        similar_pairs=settled.similar_pairs if settled else 0,
+        duplicates_digest=spec_digest() if rules.duplicates.near != "off" else "",
+    )
+
+
+def inspect_unlabelled(candidates: Path, kept: Path, refused: Path, rules: Hygiene) -> HygieneReport:
+    """Sort items without a description into those that may be learned from and refused ones, by licence and personal
+    data alone; every row ends in one of the two files. Memory is bounded by the batch.
+
+    Args:
+        candidates: Parquet of `UNLABELLED_CANDIDATES`; text is made of the attributes, `label: value` a line.
+        kept: written in the order of the candidates; their columns, attributes, text and raw masked, licence and
+            source filled in, `came` empty.
+        refused: written; rows of `REFUSED_SCHEMA`.
+        rules: the recipe's `hygiene`.
+
+    Raises:
+        SourceInvalid: no licence is declared, or one that is not allowed.
+        ConservationBroken: a row was lost or counted twice.
+    """
+    import pyarrow.parquet as pq
+
+    require_licence(rules, "The recipe")
+    judge, rows = PairJudge(rules), 0
+    ends = _Ends(kept, refused, pq.read_schema(candidates), masks=rules.personal_data in ("mask", "quarantine"))
+    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+        judged = Path(folder) / "judged.parquet"
+        with ends, ParquetSink(judged, _JUDGED) as sink:
+            for batch in _filled(candidates, rules):
+                table = _judged_table(batch, judge.judge_unlabelled(batch), rows)
+                sink.write(table)
+                ends.sort(batch, {row["position"] - rows: row for row in table.to_pylist()})
+                rows += batch.num_rows
+        return _report(rows, ends, _sources(candidates, judged, rules, Path(folder) / "sources"))
+
+
+def _report(rows: int, ends: "_Ends", sources: tuple[dict[str, int], dict[str, float]]) -> HygieneReport:
+    counted, tally = (ends.keeping.rows, ends.refusing.rows), ends.tally
     if rows != sum(counted):
         raise ConservationBroken(f"Of {rows} candidates {counted[0]} were kept and {counted[1]} refused.")
-    sources, over = _sources(judged, scratch / "sources")
     return HygieneReport(
         rows=rows,
         kept=counted[0],
@@ -147,12 +204,9 @@ def inspect_pairs(candidates: Path, kept: Path, refused: Path, rules: Hygiene, *
         reasons=_ordered(tally.reasons),
         flags=dict(sorted(tally.flags.items())),
         masked=dict(sorted(tally.masked.items())),
-        variants_sharing_text=settled.variants_sharing_text if settled else 0,
-        similar_pairs=settled.similar_pairs if settled else 0,
         licences=_ordered(tally.licences),
-        sources=sources,
-        sources_over_limit=over,
-        duplicates_digest=spec_digest() if rules.duplicates.near != "off" else "",
+        sources=sources[0],
+        sources_over_limit=sources[1],
     )
 
 
@@ -164,52 +218,63 @@ class _Tally:
     licences: Counter[str] = field(default_factory=Counter)
 
 
-def _judge(candidates: Path, judge: PairJudge, judged: Path, texts: Path) -> int:
-    """First reading: each pair by itself. One row group of `judged` for each batch of candidates."""
+def _judge_all(batches: Iterator[pa.RecordBatch], judge: Judge, judged: Path, texts: Path) -> int:
+    """First reading: each pair by itself."""
     position = 0
-    with ParquetSink(judged, _JUDGED) as all_rows, ParquetSink(texts, _TEXTS) as standing:
-        for batch in _filled(candidates):
-            verdicts = judge.judge(batch)
-            places = range(position, position + batch.num_rows)
-            all_rows.write(_judged_table(verdicts, places))
-            standing.write(_standing(batch, verdicts, places))
+    with ParquetSink(judged, _JUDGED) as told, ParquetSink(texts, _TEXTS) as standing:
+        for batch in batches:
+            found = judge(batch)
+            told.write(_judged_table(batch, found, position))
+            standing.write(_standing(batch, found, position))
             position += batch.num_rows
     return position
 
 
-def _filled(candidates: Path) -> Iterator[pa.RecordBatch]:
-    return (batch for batch in read_batches(candidates) if batch.num_rows)
+def _filled(candidates: Path, rules: Hygiene) -> Iterator[pa.RecordBatch]:
+    """Batches that hold rows, the declared licence and source where a row has none."""
+    declared = {"licence": rules.licence.declared, "source": rules.licence.source}
+    for batch in read_batches(candidates, rows=READ_ROWS):
+        for name, value in declared.items():
+            column = batch.column(name)
+            given = pc.if_else(pc.equal(column, ""), pa.scalar(value, pa.string()), column)
+            filled = given if value is None else pc.fill_null(given, value)
+            batch = batch.set_column(batch.schema.get_field_index(name), batch.schema.field(name), filled)
+        if batch.num_rows:
+            yield batch
 
 
-def _judged_table(judged: JudgedPairs, places: range) -> pa.Table:
-    verdicts = judged.verdicts
-    columns = [
-        pa.array(places, pa.int64()),
-        judged.texts,
-        judged.raws,
-        judged.licences,
-        judged.sources,
-        [verdict.harmful for verdict in verdicts],
-        [verdict.column for verdict in verdicts],
-        [verdict.reason for verdict in verdicts],
-        ["; ".join(verdict.details) for verdict in verdicts],
-        [sorted(verdict.flags) for verdict in verdicts],
-        [_places(verdict) for verdict in verdicts],
-    ]
-    arrays = [pa.array(column, one.type) for column, one in zip(columns, _JUDGED, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=_JUDGED)
+def _judged_table(batch: pa.RecordBatch, found: JudgedPairs, position: int) -> pa.Table:
+    changed = {*found.verdicts, *found.texts, *found.raws, *found.attributes}
+    sources = batch.column("source")
+    rows = []
+    for row in sorted(changed):
+        verdict = found.verdicts.get(row) or Verdict()
+        rows.append(
+            {
+                "position": position + row,
+                "text": found.texts.get(row),
+                "raw": found.raws.get(row),
+                "source": sources[row].as_py(),
+                "attributes": found.attributes.get(row),
+                "harmful": verdict.harmful,
+                "column": verdict.column,
+                "reason": verdict.reason,
+                "detail": "; ".join(verdict.details),
+                "flags": sorted(verdict.flags),
+                "masked": [{"entity": name, "places": count} for name, count in sorted(verdict.masked.items())],
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=_JUDGED)
 
 
-def _places(verdict: Verdict) -> list[dict[str, object]]:
-    return [{"entity": entity, "places": places} for entity, places in sorted(verdict.masked.items())]
-
-
-def _standing(batch: pa.RecordBatch, judged: JudgedPairs, places: range) -> pa.Table:
+def _standing(batch: pa.RecordBatch, found: JudgedPairs, position: int) -> pa.Table:
     """What is compared with other pairs: a refused one takes no text from another."""
-    stands = pa.array([not verdict.reason for verdict in judged.verdicts])
+    stands = np.ones(batch.num_rows, np.bool_)
+    stands[[row for row, verdict in found.verdicts.items() if verdict.reason]] = False
+    places = pa.array(np.arange(position, position + batch.num_rows))
     names = ("item_id", "product_group", "locale")
-    columns = [pa.array(places, pa.int64()), *(batch.column(name) for name in names), judged.texts]
-    chosen = pa.table([column.filter(stands) for column in columns], names=[*_TEXTS.names[:-1]])
+    columns = [places, *(batch.column(name) for name in names), replaced(batch.column("text"), found.texts)]
+    chosen = pa.table(columns, names=_TEXTS.names[:-1]).filter(pa.array(stands))
     pairs = zip(chosen["text"].to_pylist(), chosen["locale"].to_pylist(), strict=True)
     signatures = pa.array([signature(text, locale=locale) for text, locale in pairs], pa.binary(16))
     return chosen.append_column(_TEXTS.field("signature"), signatures).cast(_TEXTS)
@@ -219,54 +284,43 @@ def _kept_schema(candidates: Path) -> pa.Schema:
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(candidates)
+    if CAME in schema.names:
+        schema = schema.remove(schema.get_field_index(CAME))
     return schema.append(pa.field("flags", pa.list_(pa.string()), nullable=False))
 
 
-Marks = Mapping[int, list[dict[str, Any]]]
-
-
-def _together(
-    candidates: Path, judged: Path, settled: Settled | None
-) -> Iterator[tuple[pa.RecordBatch, pa.Table, Marks]]:
-    """Second reading: candidates, what each was judged, and the duplicates among them, side by side."""
-    marks = _marks(settled)
-    ahead = next(marks, None)
-    position = 0
-    for batch, table in zip(_filled(candidates), read_row_groups(judged), strict=True):
-        position += batch.num_rows
-        here: dict[int, list[dict[str, Any]]] = {}
-        while ahead is not None and ahead["position"] < position:
-            here.setdefault(ahead["position"], []).append(ahead)
-            ahead = next(marks, None)
-        yield batch, table, here
-
-
-def _marks(settled: Settled | None) -> Iterator[dict[str, Any]]:
-    if settled is not None:
-        for batch in read_batches(settled.marks):
+def _rows_of(path: Path | None) -> Iterator[dict[str, Any]]:
+    if path is not None:
+        for batch in read_batches(path):
             yield from batch.to_pylist()
 
 
-def _sort(
-    batch: pa.RecordBatch,
-    judged: list[dict[str, Any]],
-    marks: Marks,
-    ends: tuple[ParquetSink, ParquetSink, _Tally],
-) -> None:
-    keeping, refusing, tally = ends
-    for row in judged:
-        for mark in marks.get(row["position"], ()):
-            _apply(row, mark)
-    stands = [index for index, row in enumerate(judged) if not row["reason"]]
-    for index in stands:
-        row = judged[index]
-        tally.flags.update(row["flags"])
-        tally.masked.update({one["entity"]: one["places"] for one in row["masked"]})
-        tally.licences[row["licence"] or UNKNOWN] += 1
-    keeping.write(_kept(batch, judged, stands))
-    fallen = [index for index, row in enumerate(judged) if row["reason"]]
-    tally.reasons.update(judged[index]["reason"] for index in fallen)
-    refusing.write(_refused(batch, judged, fallen))
+class _Ahead:
+    """Rows that come in the order of their position, taken as far as a batch of candidates goes."""
+
+    def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
+
+    def before(self, position: int) -> Iterator[dict[str, Any]]:
+        """Those not yet taken, below the position."""
+        while self._next is not None and self._next["position"] < position:
+            yield self._next
+            self._next = next(self._rows, None)
+
+
+def _with_marks(found: _Ahead, marks: _Ahead, places: tuple[int, int]) -> dict[int, dict[str, Any]]:
+    """Index in the batch -> what is known of the row; of the others there is nothing to say."""
+    start, stop = places
+    rows = {row["position"] - start: row for row in found.before(stop)}
+    for mark in marks.before(stop):
+        _apply(rows.setdefault(mark["position"] - start, _blank()), mark)
+    return rows
+
+
+def _blank() -> dict[str, Any]:
+    empty = {"text": None, "raw": None, "attributes": None, "column": "", "reason": "", "detail": ""}
+    return empty | {"flags": [], "masked": []}
 
 
 def _apply(row: dict[str, Any], mark: Mapping[str, Any]) -> None:
@@ -277,50 +331,94 @@ def _apply(row: dict[str, Any], mark: Mapping[str, Any]) -> None:
         row |= {"column": "text", "reason": _REASONS[check], "detail": f"{_REASONS[check]}: {alike} as item {keeper}"}
 
 
-def _kept(batch: pa.RecordBatch, judged: list[dict[str, Any]], stands: list[int]) -> pa.Table:
-    table = pa.Table.from_batches([batch]).take(pa.array(stands, pa.int64()))
-    for name in ("text", "raw", "licence", "source"):
-        place, column = table.schema.get_field_index(name), table.schema.field(name)
-        table = table.set_column(place, column, pa.array([judged[index][name] for index in stands], column.type))
-    flags = pa.field("flags", pa.list_(pa.string()), nullable=False)
-    return table.append_column(flags, pa.array([judged[index]["flags"] for index in stands], flags.type))
+class _Ends:
+    """The two files in which every candidate ends, and what is counted on the way."""
+
+    def __init__(self, kept: Path, refused: Path, schema: pa.Schema, *, masks: bool) -> None:
+        self.keeping, self.refusing = ParquetSink(kept, schema), ParquetSink(refused, REFUSED_SCHEMA)
+        self.tally, self._schema, self._masks = _Tally(), schema, masks
+
+    def __enter__(self) -> None:
+        self._open = ExitStack()
+        self._open.enter_context(self.keeping)
+        self._open.enter_context(self.refusing)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._open.__exit__(kind, error, at)
+
+    def sort(self, batch: pa.RecordBatch, known: Mapping[int, dict[str, Any]]) -> None:
+        """Write each row of the batch to its end; `known`: index -> what there is to say of the row."""
+        fallen = sorted(index for index, row in known.items() if row["reason"])
+        self.tally.reasons.update(known[index]["reason"] for index in fallen)
+        for row in known.values():
+            if not row["reason"]:
+                self.tally.flags.update(row["flags"])
+                self.tally.masked.update({one["entity"]: one["places"] for one in row["masked"]})
+        stands = np.ones(batch.num_rows, np.bool_)
+        stands[fallen] = False
+        self.keeping.write(self._kept(batch, known, stands))
+        if fallen:
+            self.refusing.write(_refused(batch, known, fallen, masks=self._masks))
+
+    def _kept(
+        self, batch: pa.RecordBatch, known: Mapping[int, dict[str, Any]], stands: npt.NDArray[np.bool_]
+    ) -> pa.Table:
+        columns = {name: batch.column(name) for name in batch.schema.names}
+        for name in ("text", "raw", "attributes"):
+            changed = {at: row[name] for at, row in known.items() if row[name] is not None}
+            columns[name] = replaced(columns[name], changed)
+            if name == "attributes" and DIGEST in columns:
+                digests = {at: fingerprint(value) for at, value in changed.items()}
+                columns[DIGEST] = replaced(columns[DIGEST], digests)
+        if CAME in columns:
+            columns[CAME] = pa.nulls(batch.num_rows, pa.string())
+        flags = {at: row["flags"] for at, row in known.items() if row["flags"]}
+        columns["flags"] = replaced(pa.array([[]] * batch.num_rows, pa.list_(pa.string())), flags)
+        table = pa.table([columns[name] for name in self._schema.names], schema=self._schema).filter(pa.array(stands))
+        for one in pc.value_counts(table["licence"]).to_pylist():
+            self.tally.licences[one["values"] or UNKNOWN] += one["counts"]
+        return table
 
 
-def _refused(batch: pa.RecordBatch, judged: list[dict[str, Any]], fallen: list[int]) -> pa.Table:
-    rows = [
-        {
-            "number": came["number"],
-            "column": judged[index]["column"],
-            "reason": judged[index]["reason"],
-            "detail": judged[index]["detail"],
-            "raw": _raw(came),
-        }
-        for index, came in zip(fallen, batch.take(pa.array(fallen, pa.int64())).to_pylist(), strict=True)
-    ]
+def _refused(batch: pa.RecordBatch, known: Mapping[int, dict[str, Any]], fallen: list[int], *, masks: bool) -> pa.Table:
+    rows = []
+    for index, row in zip(fallen, batch.take(pa.array(fallen, pa.int64())).to_pylist(), strict=True):
+        told, raw = known[index], _raw(row)
+        if masks:
+            own = [(one["name"] or "", one["value"] or "") for one in told["attributes"] or row["attributes"] or ()]
+            raw = masked_json(raw, own, row["locale"]) if suspicious_rows(pa.array([raw])) else raw
+        rows.append(
+            {name: told[name] for name in ("column", "reason", "detail")} | {"number": row["number"], "raw": raw}
+        )
     return pa.Table.from_pylist(rows, schema=REFUSED_SCHEMA)
 
 
-def _raw(came: Mapping[str, Any]) -> str:
-    """The pair as it came: its values before cleaning, where those are known."""
-    pair = {name: came[name] for name in ("item_id", "product_group", "locale", "text", "licence", "source")}
-    pair["attributes"] = [[one["name"], one["value"]] for one in came["attributes"] or ()]
-    before = json_or_text(came["raw"]) if came["raw"] else {}
+def _raw(row: Mapping[str, Any]) -> str:
+    """The source row as it came; where that is not known, the pair with its values before cleaning."""
+    if row.get(CAME):
+        return str(row[CAME])
+    pair = {name: row[name] for name in ("item_id", "product_group", "locale", "text", "licence", "source")}
+    pair["attributes"] = [[one["name"], one["value"]] for one in row["attributes"] or ()]
+    before = json_or_text(row["raw"]) if row["raw"] else {}
     return json.dumps(pair | (before if isinstance(before, dict) else {"raw": before}), ensure_ascii=False)
 
 
-def _sources(judged: Path, folder: Path) -> tuple[dict[str, int], dict[str, float]]:
+def _sources(candidates: Path, judged: Path, rules: Hygiene, folder: Path) -> tuple[dict[str, int], dict[str, float]]:
     """Rows by source, and the sources of which too much is harmful."""
     grouped = """
-        SELECT coalesce(nullif(source, ''), $unknown) AS name, count(*) AS rows, count_if(harmful) AS harmful
-        FROM read_parquet($judged) GROUP BY name
+        SELECT coalesce(nullif(source, ''), $declared, $unknown) AS name, count(*) AS rows
+        FROM read_parquet($rows) GROUP BY name
     """
-    with spilling_database(folder) as database:
-        database.execute(f"CREATE TABLE sources AS {grouped}", {"judged": str(judged), "unknown": UNKNOWN})
+    declared = {"declared": rules.licence.source, "unknown": UNKNOWN}
+    with spilling_database(folder, memory_mb=128) as database:
+        database.execute(f"CREATE TABLE sources AS {grouped}", declared | {"rows": str(candidates)})
+        harmful = f"CREATE TABLE harm AS {grouped}".replace("GROUP", "WHERE harmful GROUP")
+        database.execute(harmful, declared | {"rows": str(judged)})
         top = "SELECT name, rows FROM sources ORDER BY rows DESC, name LIMIT $most"
         largest = dict(database.execute(top, {"most": SOURCES_TOLD}).fetchall())
         over = """
-            SELECT name, harmful / rows FROM sources WHERE harmful > $share * rows
-            ORDER BY harmful DESC, name LIMIT $most
+            SELECT name, harm.rows / sources.rows FROM sources JOIN harm USING (name)
+            WHERE harm.rows > $share * sources.rows ORDER BY harm.rows DESC, name LIMIT $most
         """
         found = database.execute(over, {"share": HARMFUL_SHARE, "most": SOURCES_TOLD}).fetchall()
         total = database.execute("SELECT coalesce(sum(rows), 0) FROM sources").fetchone()[0]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigc_core.checks.base import TEXTS, NoParameters
-from aigc_core.checks.privacy import PersonalData, find, mask, suspicious_rows
+from aigc_core.checks.privacy import PersonalData, find, mask, mask_value, suspicious_rows, suspicious_values
 
 PRESIDIO = {
     "PHONE_NUMBER": "PHONE",
@@ -76,8 +76,55 @@ def test_numbers_of_products_are_left_alone(text: str) -> None:
 
 
 def test_what_an_attribute_holds_is_the_items_own() -> None:
-    pairs = [("model", "ｈotline@mug.com"), ("code", "13800138000")]
-    assert mask("hotline@mug.com, code 138-0013-8000", pairs, "en")[1] == {}
+    pairs = [("model", "Ｔ138 0013 8001"), ("code", "13800138000")]
+    assert mask("T13800138001, code 138-0013-8000", pairs, "en")[1] == {}
+
+
+def test_what_is_masked_in_an_attribute_is_masked_in_the_text() -> None:
+    assert mask("Ask a@b.com", [("title", "Mug, a@b.com")], "en")[0] == "Ask [EMAIL]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "masked"),
+    [
+        ("name", "Mug call 555-0100 j.doe@example.com 4111 1111 1111 1111", "Mug call [PHONE] [EMAIL] [BANK_CARD]"),
+        ("name", "Call 555-0100 4111 1111 1111 1111", "Call [PHONE] [BANK_CARD]"),
+        ("name", "Mug, call now at 212-555-0123", "Mug, call now at [PHONE]"),
+        ("phone", "13800138000", "[PHONE]"),
+        ("note", "联系电话：13800138000", "联系电话：[PHONE]"),
+        ("note", "+49 30 901820", "[PHONE]"),
+        ("note", "id 110101199003071233", "id [RESIDENT_ID]"),
+        ("note", "460-89-9847", "[SSN]"),
+        ("note", "DE89 3704 0044 0532 0130 00", "[IBAN]"),
+        ("note", "key AKIAIOSFODNN7EXAMPLE", "key [SECRET]"),
+    ],
+)
+def test_what_is_proved_is_masked_in_an_attribute(name: str, value: str, masked: str) -> None:
+    assert mask_value(name, value, "en")[0] == masked
+    assert mask_value(name, masked, "en") == (masked, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("gtin", "4006381333931"),
+        ("note", "4006381333931"),
+        ("sku", "4111111111111111"),
+        ("part no", "460-89-9847"),
+        ("code", "13800138000"),
+        ("name", "Phone case 13800138000"),
+        ("model", "SM-G991B/DS 0108775015"),
+        ("size", "12 13 14 15 16"),
+        ("network", "8.8.8.8"),
+    ],
+)
+def test_numbers_of_products_stay_in_an_attribute(name: str, value: str) -> None:
+    assert mask_value(name, value, "en") == (value, {})
+
+
+@given(st.text(st.sampled_from("ael@.12 0-:+(电话)"), max_size=60))
+def test_the_screen_of_values_misses_nothing(value: str) -> None:
+    assert not mask_value("phone", value, "zh")[1] or suspicious_values(pa.array([value])) == [0]
 
 
 def test_a_company_code_is_counted_and_left() -> None:

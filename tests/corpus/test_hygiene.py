@@ -10,16 +10,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from aigc_core.contracts.hygiene import Hygiene
-from aigc_core.corpus.hygiene import SOURCES_TOLD, HygieneReport, inspect_pairs, require_licence
+from aigc_core.corpus.hygiene import SOURCES_TOLD, HygieneReport, inspect_pairs, inspect_unlabelled, require_licence
+from aigc_core.corpus.rows import UNLABELLED_CANDIDATES
 from aigc_core.errors import SourceInvalid
+from aigc_core.ids import fingerprint
 
 ATTRIBUTES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
-TEXT_COLUMNS = ("item_id", "product_group", "locale", "text", "category", "licence", "source", "raw")
+TEXT_COLUMNS = ("item_id", "product_group", "locale", "text", "category", "licence", "source", "raw", "came")
 SCHEMA = pa.schema(
     [
         ("number", pa.int64()),
         *((name, pa.string()) for name in TEXT_COLUMNS),
         ("attributes", ATTRIBUTES),
+        ("attributes_digest", pa.string()),
         ("held_out", pa.bool_()),
     ]
 )
@@ -40,7 +43,7 @@ Inspect = Callable[..., Inspected]
 def _row(number: int, given: Mapping[str, object]) -> dict[str, object]:
     own: dict[str, object] = {"number": number, "item_id": f"i{number:03}", "product_group": f"g{number:03}"}
     rest = {"locale": "en", "category": None, "licence": None, "source": None, "raw": None, "held_out": False}
-    return own | rest | {"attributes": []} | dict(given)
+    return own | rest | {"attributes": [], "attributes_digest": "as it came"} | dict(given)
 
 
 @pytest.fixture
@@ -130,6 +133,34 @@ def test_personal_data_is_masked_and_counted(inspect: Inspect) -> None:
     assert (found.report.masked, found.report.flags) == ({"EMAIL": 2}, {"P-1": 1})
 
 
+TITLE = "Mug call 555-0100 john.doe@example.com 4111 1111 1111 1111"
+MASKED = "Mug call [PHONE] [EMAIL] [BANK_CARD]"
+
+
+def _attributes(**values: str) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def test_personal_data_in_attributes_is_masked_and_counted(inspect: Inspect) -> None:
+    given = _attributes(title=TITLE, gtin="4006381333931", model="SM-G991B")
+    found = inspect([{"text": "A mug. Ask john.doe@example.com.", "attributes": given}, {"text": MUG}])
+    masked = _attributes(title=MASKED, gtin="4006381333931", model="SM-G991B")
+    assert found.kept[0]["attributes"] == masked
+    assert found.kept[0]["attributes_digest"] == fingerprint(masked)
+    assert (found.kept[0]["text"], found.kept[1]["attributes_digest"]) == ("A mug. Ask [EMAIL].", "as it came")
+    assert found.report.masked == {"BANK_CARD": 1, "EMAIL": 2, "PHONE": 1}
+
+
+def test_personal_data_in_attributes_may_be_refused(inspect: Inspect) -> None:
+    found = inspect([{"text": MUG, "attributes": _attributes(title=TITLE)}], personal_data="quarantine")
+    assert [row["reason"] for row in found.refused] == ["attributes: hold personal data (P-1)"]
+
+
+def test_personal_data_in_attributes_may_be_flagged(inspect: Inspect) -> None:
+    (row,) = inspect([{"text": MUG, "attributes": _attributes(title=TITLE)}], personal_data="flag").kept
+    assert (row["attributes"], row["flags"]) == (_attributes(title=TITLE), ["P-1"])
+
+
 def test_what_cleaning_took_away_is_masked_too(inspect: Inspect) -> None:
     raw = json.dumps({"text": "<p>Ask\na@b.com</p>", "rank": 3, "notes": ["c@d.com"]})
     (row,) = inspect([{"text": "Ask the maker of the mug.", "raw": raw}]).kept
@@ -180,6 +211,50 @@ def test_the_raw_row_is_kept_with_a_refusal(inspect: Inspect) -> None:
     came = json.loads(row["raw"])
     assert (row["number"], came["item_id"], came["text"]) == (0, "i000", "<p>Socken</p>")
     assert came["attributes"] == [["size", "M"]]
+
+
+def test_the_source_row_is_kept_with_a_refusal_and_masked(inspect: Inspect) -> None:
+    came = json.dumps({"Beschreibung": "<p>Socken</p>", "EAN": "4006381333931", "Titel": TITLE, "n": 7})
+    found = inspect([{"text": GERMAN, "came": came, "attributes": _attributes(title=TITLE)}, {"text": MUG}])
+    assert json.loads(found.refused[0]["raw"]) == json.loads(came) | {"Titel": MASKED}
+    assert "came" not in found.kept[0]
+
+
+def test_the_source_row_of_a_flagged_corpus_stays_as_it_came(inspect: Inspect) -> None:
+    came = json.dumps({"Titel": TITLE})
+    (row,) = inspect([{"text": GERMAN, "came": came}], personal_data="flag").refused
+    assert row["raw"] == came
+
+
+def _apart(folder: Path, rows: Sequence[Mapping[str, object]], **rules: object) -> Inspected:
+    filled = [_row(number, row) | {"attributes_digest": "as it came"} for number, row in enumerate(rows)]
+    paths = [folder / f"{name}.parquet" for name in ("candidates", "kept", "refused")]
+    pq.write_table(pa.Table.from_pylist(filled, schema=UNLABELLED_CANDIDATES), paths[0])
+    chosen = Hygiene.model_validate({"licence": {"declared": "internal"}, **rules})
+    report = inspect_unlabelled(paths[0], paths[1], paths[2], chosen)
+    return Inspected(report, *(pq.read_table(path).to_pylist() for path in paths[1:]))
+
+
+def test_rows_without_a_text_need_a_licence_too(tmp_path: Path) -> None:
+    rows = [{"text": "name: mug", "licence": "secret", "came": '{"id": "1"}'}, {"text": "name: mug", "source": "shop"}]
+    found = _apart(tmp_path, rows)
+    assert [(row["reason"], row["raw"]) for row in found.refused] == [("licence: not among the allowed", '{"id": "1"}')]
+    assert [row["licence"] for row in found.kept] == ["internal"]
+    assert (found.report.rows, found.report.licences, found.report.sources) == (
+        2,
+        {"internal": 1},
+        {"(not said)": 1, "shop": 1},
+    )
+
+
+def test_rows_without_a_text_are_masked(tmp_path: Path) -> None:
+    given = _attributes(title=f"{TITLE}\nagain", phone="13800138000", gtin="4006381333931")
+    row = {"text": f"Title: {TITLE} again\nRing: 13800138000\nGTIN: 4006381333931", "attributes": given}
+    found = _apart(tmp_path, [row, {"text": "a"}])
+    assert found.kept[0]["text"] == f"Title: {MASKED} again\nRing: [PHONE]\nGTIN: 4006381333931"
+    assert found.kept[0]["attributes_digest"] == fingerprint(found.kept[0]["attributes"])
+    assert found.report.masked == {"BANK_CARD": 1, "EMAIL": 1, "PHONE": 2}
+    assert found.kept[1]["attributes_digest"] == "as it came"
 
 
 def test_a_raw_row_that_is_no_json_is_kept_as_text(inspect: Inspect) -> None:
