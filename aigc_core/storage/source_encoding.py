@@ -40,6 +40,9 @@ _STRUCTURE = set("\n\r\t,;|\"':{}[] ")
 _LATIN = re.compile(r"[À-ÿŒœŠšŽžŸƒ‘’‚“”„‹›«»–—…•·€£¥¢§©®™°º¹²³¼½¾´¿¡\u00a0×±µ¶]")
 
 
+_NAME_IT = "name `encoding` in the recipe, (`--encoding` while it has no line)"
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What of a file's bytes, unpacked, is looked at."""
@@ -119,7 +122,7 @@ def _declared(name: str, declared: str, marked: tuple[bytes, str] | None) -> Enc
     except LookupError as error:
         raise SourceInvalid(
             f"{name}: {declared!r} is no text encoding.",
-            "`reading.encoding` is a name such as utf-8, utf-16, gb18030 or windows-1252.",
+            "`--encoding`, or `reading.encoding` in a recipe, is one such as utf-8, utf-16, gb18030 or windows-1252.",
         ) from error
     plain = codec.removesuffix("-sig")
     if marked and marked[1].startswith(plain):
@@ -159,7 +162,7 @@ def _judged(sample: Sample) -> Encoding:
 
 
 def _unclear(bad: int) -> Encoding:
-    note = f"{bad} bytes fit no encoding that is detected; rows with them are refused: name `encoding` in the recipe"
+    note = f"{bad} bytes fit no encoding that is detected; rows with them are refused: {_NAME_IT}"
     return Encoding("utf-8", "detected: nothing speaks for another encoding", 0, note)
 
 
@@ -195,7 +198,7 @@ def _western(sample: Sample) -> Encoding | None:
     dense = _beyond_ascii(whole) > LATIN_DENSITY * len(whole)
     if bad or dense or marks < LATIN_MARKS * _beyond_ascii(text):
         return None
-    note = "read as Windows-1252, the last resort: name `encoding` in the recipe when accented letters look wrong"
+    note = f"read as Windows-1252, the last resort: {_NAME_IT} when accented letters look wrong"
     return Encoding("cp1252", "detected: neither UTF-8 nor Chinese, and every byte fits Windows-1252", 0, note)
 
 

@@ -111,7 +111,8 @@ def _require_readable(path: str, batch: list[RawRow]) -> None:
         raise SourceInvalid(
             f"None of the first {len(batch)} rows of {path} can be read; row {first.number}: {first.error}.",
             VALID if "JSON" not in first.error else VALID_JSON,
-            "Where the file is right, say how to read it in the recipe, under `reading`: encoding, delimiter, quote.",
+            "Where the file is right, say how to read it: with `--encoding` and `--delimiter` while it has no line, "
+            "in a line's recipe under `reading`: encoding, delimiter, quote.",
         )
 
 

@@ -67,7 +67,8 @@ def show(console: Console, found: Profile | LineProfile, *, html: Path | None, p
 def show_profile(console: Console, profile: Profile) -> None:
     """What one source holds."""
     unreadable = f", {profile.unreadable_rows:,} cannot be read" if profile.unreadable_rows else ""
-    said = f"[bold]{escape(visible(public_name(profile.source)))}[/]: {profile.rows:,} rows{unreadable}, {len(profile.columns)} columns"
+    source = escape(visible(public_name(profile.source)))
+    said = f"[bold]{source}[/]: {profile.rows:,} rows{unreadable}, {len(profile.columns)} columns"
     console.print(f"{said}, {profile.seconds} s", highlight=False, soft_wrap=True)
     for file in profile.files[:SHOWN]:
         notes = f"; {'; '.join(file.notes)}" if file.notes else ""

@@ -54,6 +54,14 @@ def test_an_address_with_a_secret_is_refused(aigc: Aigc, lines: Path, words: tup
     assert not lines.exists()
 
 
+def test_a_file_in_an_unknown_encoding_names_the_options(aigc: Aigc, lines: Path, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_bytes(b"a,b\n" + bytes(range(128, 256)) + b",\xff\n")
+    said = aigc("profile", path)
+    assert said.code == 2
+    assert "with `--encoding` and `--delimiter` while it has no line" in " ".join(said.err.split())
+
+
 def test_profile_of_nothing(aigc: Aigc, lines: Path) -> None:
     said = aigc("profile", "nowhere.csv")
     assert said.code == 2
