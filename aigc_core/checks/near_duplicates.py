@@ -1,6 +1,7 @@
 """D-1 and D-2 on a whole corpus: which texts repeat another product's, exactly or nearly, in bounded memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,23 @@ import pyarrow.compute as pc
 
 from aigc_core.contracts.hygiene import Duplicates
 from aigc_core.ids import fingerprint
-from aigc_core.storage.files import ParquetSink
-from aigc_core.storage.indexes import BandIndex, PairSpill, Places, first_of_each, spilling_database
+from aigc_core.storage.files import ParquetSink, read_batches
+from aigc_core.storage.indexes import BandIndex, PairSpill, Places, TextFile, release_memory, spilling_database
 
 SHINGLE, PERMUTATIONS, BANDS, SEED = 3, 100, 20, 42
 """TRUST D-2: character trigrams, 100 permutations in 20 bands of 5."""
 ALGORITHM = "rensa R-MinHash, NFKC, lower case, spaces collapsed"
-CANDIDATES = 8
-"""Candidates verified for each row: the eight lowest ids and the eight that agree in most bands."""
-PAIR_ROWS = 2_000
-UNIQUE = pa.schema([("class", pa.int64()), ("view", pa.string())])
-PAIR = pa.schema([("earlier", pa.int64()), ("later", pa.int64())])
-SIMILAR = pa.schema([*PAIR, pa.field("jaccard", pa.float64())])
+LOWEST, LIKEST = 4, 8
+"""Candidates verified for each row: the four lowest ids and the eight whose sketches agree in most bits."""
+VERIFIED = 25_000
+"""Pairs verified together: about 4 KiB each for texts of 200 characters."""
+FETCHED = 2_000
+"""Rows taken from the database at a time."""
+SIMILAR = pa.schema([("earlier", pa.int64()), ("later", pa.int64()), ("jaccard", pa.float64())])
 MARK = pa.schema([("class", pa.int64()), ("keeper", pa.int64()), ("jaccard", pa.float64()), ("near", pa.bool_())])
 Codes = npt.NDArray[np.uint64]
+Similar = tuple[Places, Places, npt.NDArray[np.float64]]
+"""Earlier row, later row, Jaccard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,7 @@ class Settled:
     """Rows that say what an earlier row of their own product group says: legitimate."""
     similar_pairs: int
     """Pairs of texts of different groups, both kept, from `flag_at` up to `near_at`; a lower bound where more than
-    sixteen texts are similar to one."""
+    twelve texts are similar to one."""
 
 
 def spec_digest() -> str:
@@ -73,18 +77,33 @@ def trigrams(texts: Sequence[str]) -> tuple[Codes, npt.NDArray[np.int64]]:
 
 
 def jaccards(left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Jaccard similarity of the trigram sets of each pair of views; 0 where neither has a trigram.
+    """Jaccard similarity of the trigram sets of each pair of views; 0 where neither has a trigram."""
+    places = np.arange(len(left))
+    return jaccards_among([*left, *right], places, places + len(left))
+
+
+def jaccards_among(texts: Sequence[str], one: Places, other: Places) -> npt.NDArray[np.float64]:
+    """Jaccard similarity of the trigram sets of pairs of views, named by their places among the texts.
 
     Trigrams are told apart by 44 mixed bits: two of a text of 500 characters meet with probability 1e-8.
     """
-    one, other = _sets(left), _sets(right)
-    both = np.sort(np.concatenate([one, other]))
+    members = _sets(texts)
+    sizes = np.bincount((members >> np.uint64(44)).astype(np.int64), minlength=len(texts))
+    starts, codes = np.cumsum(sizes) - sizes, members & np.uint64((1 << 44) - 1)
+    both = np.sort(np.concatenate([_gathered(codes, starts[side], sizes[side]) for side in (one, other)]))
     shared = both[1:][both[1:] == both[:-1]] >> np.uint64(44)
-    owners = np.concatenate([one, other]) >> np.uint64(44)
-    common = np.bincount(shared.astype(np.int64), minlength=len(left))
-    total = np.bincount(owners.astype(np.int64), minlength=len(left)) - common
+    common = np.bincount(shared.astype(np.int64), minlength=len(one))
+    total = sizes[one] + sizes[other] - common
     similarities: npt.NDArray[np.float64] = common / np.maximum(total, 1)
     return similarities
+
+
+def _gathered(codes: Codes, starts: Places, sizes: Places) -> Codes:
+    """The codes of one side of each pair, with the number of the pair above them."""
+    firsts = np.cumsum(sizes) - sizes
+    at = np.arange(int(sizes.sum())) + np.repeat(starts - firsts, sizes)
+    gathered: Codes = (np.repeat(np.arange(len(sizes), dtype=np.uint64), sizes) << np.uint64(44)) | codes[at]
+    return gathered
 
 
 def _sets(texts: Sequence[str]) -> Codes:
@@ -124,10 +143,10 @@ def hashed(texts: Sequence[str], salts: Codes) -> tuple[Codes, Codes]:
 
 
 def bits_in_common(jaccard: float) -> int:
-    """Least agreement of two sketches, of 128 bits: 3.5 standard deviations below what such a pair is expected to."""
+    """Least agreement of two sketches, of 128 bits: 2.5 standard deviations below what such a pair is expected to."""
     equal = (1 + jaccard) / 2
     spread = float(np.sqrt(PERMUTATIONS * equal * (1 - equal)))
-    return 128 - PERMUTATIONS + int(PERMUTATIONS * equal - 3.5 * spread)
+    return 128 - PERMUTATIONS + int(PERMUTATIONS * equal - 2.5 * spread)
 
 
 def settle(texts: Path, rules: Duplicates, *, scratch: Path) -> Settled:
@@ -135,19 +154,22 @@ def settle(texts: Path, rules: Duplicates, *, scratch: Path) -> Settled:
 
     Of equal or near texts in one locale and of different product groups the lowest item id stays. A row goes only
     when it is near to one that stays; rows of one group that say the same words stand and fall together. The
-    answer depends on no order of rows. Memory: 400 MiB for the database and about 60 bytes a distinct text.
+    answer depends on no order of rows. Memory: 256 MiB for the database, about as much for what is sorted and
+    verified together, and 41 bytes a distinct text.
 
     Args:
         texts: Parquet with position (int64, unique), item_id, product_group, locale, text, signature (see D-1).
         rules: what to do, and from which similarity.
         scratch: empty folder for what is spilled; at least three times the size of the texts.
     """
+    release_memory()
     with spilling_database(scratch) as database:
         # Left alone it may join the classes with themselves first, on their inequalities: a quadratic join.
         database.execute("SET disabled_optimizers = 'join_order'")
         _rank(database, texts)
+        similar = 0
         if rules.near != "off":
-            _find_near(database, texts, rules, scratch)
+            similar = _find_near(database, texts, rules, scratch)
         else:
             database.execute("CREATE TABLE marks(class BIGINT, keeper BIGINT, jaccard DOUBLE, near BOOLEAN)")
         marks = scratch / "marks.parquet"
@@ -155,7 +177,7 @@ def settle(texts: Path, rules: Duplicates, *, scratch: Path) -> Settled:
         return Settled(
             marks=marks,
             variants_sharing_text=_number(database, _VARIANTS),
-            similar_pairs=_number(database, _SIMILAR) if rules.near != "off" else 0,
+            similar_pairs=similar,
         )
 
 
@@ -186,12 +208,7 @@ _CLASSES = """
           FROM ranked WHERE NOT $drop OR position NOT IN (SELECT position FROM repeats)
           GROUP BY product_group, signature)
 """
-_OWNERS = "SELECT hash(product_group) AS a, hash(signature) AS b, hash(item_id) AS c FROM classes ORDER BY class"
-_VERIFY = """
-    SELECT earlier, later, one.view AS first, other.view AS second
-    FROM read_parquet($candidates)
-    JOIN read_parquet($views) AS one ON one.class = earlier JOIN read_parquet($views) AS other ON other.class = later
-"""
+_OWNERS = "SELECT class, hash(product_group) AS a, hash(item_id) AS b, hash(signature) AS c FROM classes"
 _MARKS = """
     SELECT position, 'D-1' AS "check", $exact AS refused, keeper, 1.0 AS jaccard FROM repeats
     UNION ALL
@@ -208,10 +225,6 @@ _VARIANTS = """
         SELECT count(*) AS rows FROM ranked WHERE position NOT IN (SELECT position FROM refused)
         GROUP BY product_group, signature)
 """
-_SIMILAR = """
-    SELECT count(*) FROM alike
-    WHERE earlier NOT IN (SELECT class FROM marks WHERE near) AND later NOT IN (SELECT class FROM marks WHERE near)
-"""
 
 
 def _rank(database: Any, texts: Path) -> None:  # noqa: ANN401 -- a DuckDB connection, imported where it is made
@@ -220,95 +233,111 @@ def _rank(database: Any, texts: Path) -> None:  # noqa: ANN401 -- a DuckDB conne
     database.execute(_EXACT)
 
 
-def _find_near(database: Any, texts: Path, rules: Duplicates, scratch: Path) -> None:  # noqa: ANN401
+def _find_near(database: Any, texts: Path, rules: Duplicates, scratch: Path) -> int:  # noqa: ANN401
+    """Fill the table of marks; how many pairs are similar and both stay."""
     database.execute(_CLASSES, {"drop": rules.exact == "quarantine"})
-    index = BandIndex(scratch / "bands", rows=_number(database, "SELECT count(*) FROM classes"), bands=BANDS)
+    rows, least = _number(database, "SELECT count(*) FROM classes"), min(rules.flag_at, rules.near_at)
+    index = BandIndex(scratch / "bands", rows=rows, bands=BANDS)
     chosen = "SELECT class, text, locale FROM read_parquet($texts) JOIN classes USING (position)"
-    with ParquetSink(scratch / "views.parquet", UNIQUE) as sink:
+    gone = np.zeros(rows, np.bool_)
+    with closing(TextFile(scratch / "views.utf8", rows=rows)) as held:
         for batch in _batches(database, chosen, {"texts": str(texts)}):
-            sink.write(_indexed(index, batch))
-    spill = _spilled(database, index, bits_in_common(min(rules.flag_at, rules.near_at)), scratch / "pairs")
-    with ParquetSink(scratch / "candidates.parquet", PAIR) as sink:
-        for earlier, later, bands in spill.parts():
-            sink.write(_candidates(earlier, later, bands))
-    files = {name: str(scratch / f"{name}.parquet") for name in ("candidates", "views")}
-    with ParquetSink(scratch / "similar.parquet", SIMILAR) as sink:
-        for batch in _batches(database, _VERIFY, files):
-            sink.write(_similar(batch, min(rules.flag_at, rules.near_at)))
-    database.execute(f"CREATE VIEW alike AS FROM read_parquet('{_quoted(scratch / 'similar.parquet')}')")
-    with ParquetSink(scratch / "found.parquet", MARK) as sink:
-        for marks in _decided(database, rules.near_at if rules.near == "quarantine" else 2.0):
-            sink.write(marks)
-    database.execute(f"CREATE TABLE marks AS FROM read_parquet('{_quoted(scratch / 'found.parquet')}')")
+            _keep_view(index, held, batch)
+        finder = _Finder(held, index, _owners(database, rows))
+        spill = PairSpill(scratch / "pairs", rows=rows)
+        for earlier, later in index.pairs(agree=bits_in_common(least)):
+            spill.add(*finder.strangers(earlier, later))
+        alike, found = ParquetSink(scratch / "similar.parquet", SIMILAR), ParquetSink(scratch / "found.parquet", MARK)
+        with alike, found:
+            for earlier, later in spill.spans():
+                similar = finder.similar(earlier, later, least)
+                alike.write(pa.table(list(similar), schema=SIMILAR))
+                found.write(_decided(similar, rules.near_at if rules.near == "quarantine" else 2.0, gone))
+    database.execute(f"CREATE TABLE marks AS FROM read_parquet('{_quoted(found.path)}')")
+    return _staying(alike.path, gone)
 
 
-def _spilled(database: Any, index: BandIndex, agree: int, folder: Path) -> PairSpill:  # noqa: ANN401
-    """Pairs of classes that differ in group, words and item."""
-    owners = _owners(database)
-    spill = PairSpill(folder, rows=len(owners))
-    for earlier, later in index.pairs(agree=agree):
-        strangers = (owners[earlier] != owners[later]).all(axis=1)
-        if strangers.any():
-            spill.add(earlier[strangers], later[strangers])
-    return spill
+def _staying(similar: Path, gone: npt.NDArray[np.bool_]) -> int:
+    """Similar pairs of which both rows stay."""
+    return sum(
+        int(np.count_nonzero(~gone[batch.column("earlier").to_numpy()] & ~gone[batch.column("later").to_numpy()]))
+        for batch in read_batches(similar)
+    )
 
 
-def _owners(database: Any) -> Codes:  # noqa: ANN401
-    """Shape (classes, 3): 64 bits of the group, the words and the item of each class."""
-    owners = np.empty((_number(database, "SELECT count(*) FROM classes"), 3), np.uint64)
-    done = 0
-    for batch in _batches(database, _OWNERS, {}):
-        for column in range(3):
-            owners[done : done + batch.num_rows, column] = batch.column(column).to_numpy()
-        done += batch.num_rows
-    return owners
-
-
-def _candidates(earlier: Places, later: Places, bands: Places) -> pa.Table:
-    """For each later class the lowest ids and those that agree in most bands, out of pairs in order."""
-    lowest = first_of_each(later, CANDIDATES)
-    order = np.lexsort((earlier, -bands, later))
-    closest = np.zeros(len(later), np.bool_)
-    closest[order[first_of_each(later[order], CANDIDATES)]] = True
-    chosen = lowest | closest
-    return pa.table([earlier[chosen], later[chosen]], schema=PAIR)
-
-
-def _indexed(index: BandIndex, batch: pa.RecordBatch) -> pa.Table:
+def _keep_view(index: BandIndex, held: TextFile, batch: pa.RecordBatch) -> None:
     normal = views(batch.column("text"))
     long_enough = pc.greater_equal(pc.utf8_length(normal), SHINGLE)
     kept = batch.append_column("view", normal).filter(long_enough)
     if kept.num_rows:
         locales = {locale: int(fingerprint(locale, length=16), 16) for locale in set(kept["locale"].to_pylist())}
         salts = np.array([locales[locale] for locale in kept["locale"].to_pylist()], np.uint64)
-        bands, sketches = hashed(kept["view"].to_pylist(), salts)
-        index.add(kept["class"].to_numpy(zero_copy_only=False), bands, sketches)
-    return pa.table([kept["class"], kept["view"]], schema=UNIQUE)
+        texts, places = kept["view"].to_pylist(), kept["class"].to_numpy(zero_copy_only=False)
+        index.add(places, *hashed(texts, salts))
+        held.add(places, texts)
 
 
-def _similar(batch: pa.RecordBatch, least: float) -> pa.Table:
-    found = jaccards(batch.column("first").to_pylist(), batch.column("second").to_pylist())
-    table = pa.table([batch.column("earlier"), batch.column("later"), pa.array(found)], schema=SIMILAR)
-    return table.filter(pa.array(found >= least))
+def _owners(database: Any, rows: int) -> npt.NDArray[np.uint32]:  # noqa: ANN401
+    """Of each class: its group, item and words as hashes of 32 bits; shape (rows, 3)."""
+    owners = np.zeros((rows, 3), np.uint32)
+    for batch in _batches(database, _OWNERS, {}):
+        places = batch.column("class").to_numpy()
+        for at, name in enumerate("abc"):
+            owners[places, at] = batch.column(name).to_numpy() & np.uint64(0xFFFFFFFF)
+    return owners
 
 
-def _decided(database: Any, near_at: float) -> Iterator[pa.Table]:  # noqa: ANN401
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    """Tells which candidates are similar."""
+
+    held: TextFile
+    index: BandIndex
+    owners: npt.NDArray[np.uint32]
+
+    def strangers(self, earlier: Places, later: Places) -> tuple[Places, Places]:
+        """The pairs that differ in group, item and words."""
+        apart = (self.owners[earlier] != self.owners[later]).all(axis=1)
+        return earlier[apart], later[apart]
+
+    def similar(self, earlier: Places, later: Places, least: float) -> Similar:
+        """Of candidates by later, then by earlier row: the similar ones, in that order."""
+        earlier, later = _chosen(earlier, later, self.index)
+        found = [np.empty(0, np.float64)]
+        for start in range(0, len(later), VERIFIED):
+            one, other = earlier[start : start + VERIFIED], later[start : start + VERIFIED]
+            named, places = np.unique(np.concatenate([one, other]), return_inverse=True)
+            found.append(jaccards_among(self.held.read(named), places[: len(one)], places[len(one) :]))
+        jaccard = np.concatenate(found)
+        alike = jaccard >= least
+        return earlier[alike], later[alike], jaccard[alike]
+
+
+def _chosen(earlier: Places, later: Places, index: BandIndex) -> tuple[Places, Places]:
+    """Of each later row's candidates the lowest and the likest."""
+    order = np.lexsort((earlier, -index.agreement(earlier, later), later))
+    chosen = _within(later) < LOWEST
+    chosen[order[_within(later) < LIKEST]] = True
+    return earlier[chosen], later[chosen]
+
+
+def _within(ordered: Places) -> Places:
+    """The place of each value among those equal to it."""
+    within: Places = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
+    return within
+
+
+def _decided(similar: Similar, near_at: float, gone: npt.NDArray[np.bool_]) -> pa.Table:
     """Walk the later rows in order of precedence: whether an earlier one stays is known by then."""
-    gone = np.zeros(_number(database, "SELECT count(*) FROM classes"), np.bool_)
     best: dict[int, tuple[int, float]] = {}
-    for batch in _batches(database, "SELECT * FROM alike ORDER BY later, earlier", {}):
-        rows = zip(*(batch.column(name).to_pylist() for name in SIMILAR.names), strict=True)
-        for earlier, later, jaccard in rows:
-            if gone[earlier]:
-                continue
-            if jaccard >= near_at:
-                gone[later] = True
-            if later not in best or jaccard > best[later][1]:
-                best[later] = (earlier, jaccard)
-        last = batch.column("later")[batch.num_rows - 1].as_py()
-        yield _marked({later: mark for later, mark in best.items() if later != last}, gone)
-        best = {later: mark for later, mark in best.items() if later == last}
-    yield _marked(best, gone)
+    for earlier, later, jaccard in zip(*(values.tolist() for values in similar), strict=True):
+        if gone[earlier]:
+            continue
+        if jaccard >= near_at:
+            gone[later] = True
+        if later not in best or jaccard > best[later][1]:
+            best[later] = (earlier, jaccard)
+    return _marked(best, gone)
 
 
 def _marked(best: Mapping[int, tuple[int, float]], gone: npt.NDArray[np.bool_]) -> pa.Table:
@@ -333,7 +362,7 @@ def _write_marks(database: Any, path: Path, rules: Duplicates) -> None:  # noqa:
 def _batches(database: Any, query: str, values: Mapping[str, object]) -> Iterator[pa.RecordBatch]:  # noqa: ANN401
     """A result in batches of up to 2,000 rows, read while the database is used for nothing else."""
     with database.cursor() as cursor:
-        reader = cursor.sql(query, params=dict(values) or None).to_arrow_reader(PAIR_ROWS)
+        reader = cursor.sql(query, params=dict(values) or None).to_arrow_reader(FETCHED)
         yield from (batch for batch in reader if batch.num_rows)
 
 

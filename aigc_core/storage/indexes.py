@@ -1,6 +1,8 @@
 """Indexes that live on disk while they are built: rows that agree in a hash, found without comparing all with all."""
 
-from collections.abc import Iterator
+import ctypes
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,20 +13,20 @@ import numpy.typing as npt
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
-FIRST, BESIDE = 8, 8
-"""In a bucket a row is compared with the first eight rows and the eight beside it when sketches are sorted. Buckets
-of up to nine are compared whole. In larger ones, as templated texts make them, a row still meets the first rows,
+FIRST, BESIDE = 4, 4
+"""In a bucket a row is compared with the first four rows and the four beside it when sketches are sorted. Buckets
+of up to five are compared whole. In larger ones, as templated texts make them, a row still meets the first rows,
 which are the ones that stay when duplicates go, and those most like it; every band sorts by other bits."""
 TURN = 6
 """Bits by which the sketches are turned from one band to the next but one."""
-SPILL_ROWS = 10_000
-"""Later rows whose pairs are sorted together: at most 336 pairs a row, 16 bytes each."""
-PART_ROWS = 1_000_000
-"""Rows read and sorted together: about 60 bytes each while it lasts."""
+PART_ROWS = 250_000
+"""Rows read and sorted together: about 100 bytes each while it lasts."""
+SPAN = 50_000
+"""Later rows whose candidates are held together: at most 160 of 8 bytes for each, usually ten."""
 
 
 @contextmanager
-def spilling_database(folder: Path, *, memory_mb: int = 400) -> Iterator[Any]:
+def spilling_database(folder: Path, *, memory_mb: int = 256) -> Iterator[Any]:
     """A DuckDB connection for one thread whose tables and intermediate results go to files in the folder.
 
     Args:
@@ -90,10 +92,15 @@ class BandIndex:
             for part in range(parts):
                 hashes, places = self._part(path, part, parts)
                 for one, other in self._met(hashes, places, band):
-                    apart = np.bitwise_count(self._sketches[one] ^ self._sketches[other]).sum(axis=1)
-                    near = 128 - apart.astype(np.int64) >= agree
+                    near = self.agreement(one, other) >= agree
                     if near.any():
                         yield np.minimum(one, other)[near], np.maximum(one, other)[near]
+
+    def agreement(self, one: Places, other: Places) -> npt.NDArray[np.int16]:
+        """Equal bits of the sketches of each pair, of 128."""
+        apart = np.bitwise_count(self._sketches[one] ^ self._sketches[other])
+        equal: npt.NDArray[np.int16] = 128 - (apart[:, 0].astype(np.int16) + apart[:, 1])
+        return equal
 
     def _met(self, hashes: Hashes, places: Places, band: int) -> Iterator[tuple[Places, Places]]:
         """Rows of one bucket that are compared; they come by hash, then by place."""
@@ -127,6 +134,74 @@ class BandIndex:
         return hashes[shared], places[shared]
 
 
+class PairSpill:
+    """Candidate pairs on disk by ranges of their later row, read back sorted and each once."""
+
+    def __init__(self, folder: Path, *, rows: int) -> None:
+        """Prepare for pairs of rows named 0 to rows - 1, fewer than 2 ** 32."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._paths = [folder / f"span-{span:05}.u64" for span in range(-(-rows // SPAN))]
+        for path in self._paths:
+            path.write_bytes(b"")
+
+    def add(self, earlier: Places, later: Places) -> None:
+        """Add pairs in any order."""
+        keys = np.sort((later.astype(np.uint64) << np.uint64(32)) | earlier.astype(np.uint64))
+        keys = keys[np.diff(keys, prepend=~keys[:1]) != 0]
+        spans = (keys >> np.uint64(32)) // np.uint64(SPAN)
+        for span in np.unique(spans).tolist():
+            low, high = np.searchsorted(spans, [span, span + 1])
+            _append(self._paths[span], keys[low:high])
+
+    def spans(self) -> Iterator[tuple[Places, Places]]:
+        """(earlier, later) of one range after the other, by later, then by earlier row."""
+        for path in self._paths:
+            keys = np.sort(np.fromfile(path, np.uint64))
+            path.unlink()
+            keys = keys[np.diff(keys, prepend=~keys[:1]) != 0]
+            yield (keys & np.uint64(0xFFFFFFFF)).astype(np.int64), (keys >> np.uint64(32)).astype(np.int64)
+
+
+class TextFile:
+    """Texts on disk by number; in memory stay 12 bytes a text."""
+
+    def __init__(self, path: Path, *, rows: int) -> None:
+        """Prepare for texts numbered 0 to rows - 1; those not added are empty."""
+        self._file = path.open("w+b")
+        self._starts, self._lengths = np.zeros(rows, np.int64), np.zeros(rows, np.uint32)
+        self._end = 0
+
+    def add(self, numbers: Places, texts: Sequence[str]) -> None:
+        """Append texts; each number comes once."""
+        pieces = [text.encode("utf-8", "surrogatepass") for text in texts]
+        lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
+        self._starts[numbers] = self._end + np.cumsum(lengths) - lengths
+        self._lengths[numbers] = lengths
+        self._file.write(b"".join(pieces))
+        self._end += int(lengths.sum())
+
+    def read(self, numbers: Places) -> list[str]:
+        """The texts of the numbers."""
+        self._file.flush()
+        file = self._file.fileno()
+        places = zip(self._lengths[numbers].tolist(), self._starts[numbers].tolist(), strict=True)
+        return [os.pread(file, length, start).decode("utf-8", "surrogatepass") for length, start in places]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def release_memory() -> None:
+    """Give the operating system back what earlier work no longer holds."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def _append(path: Path, values: npt.NDArray[Any]) -> None:
     with path.open("ab") as file:
         file.write(values.tobytes())
@@ -156,41 +231,3 @@ def _buckets(hashes: Hashes) -> tuple[Places, Places]:
     fresh = np.r_[True, hashes[1:] != hashes[:-1]][: len(hashes)]
     starts = np.flatnonzero(fresh)[np.cumsum(fresh) - 1]
     return np.arange(len(hashes)) - starts, starts
-
-
-class PairSpill:
-    """Pairs of rows on disk, in files by the later row, so that what belongs to one row is sorted in bounded memory."""
-
-    def __init__(self, folder: Path, *, rows: int) -> None:
-        """Prepare for pairs of `rows` rows."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._paths = [folder / f"pairs-{part:05}.i64" for part in range(-(-rows // SPILL_ROWS))]
-
-    def add(self, earlier: Places, later: Places) -> None:
-        """Add pairs, each as often as it is found."""
-        parts = later // SPILL_ROWS
-        order = np.argsort(parts, kind="stable")
-        pairs = np.stack([earlier, later], axis=1)[order]
-        filled, starts = np.unique(parts[order], return_index=True)
-        for part, own in zip(filled.tolist(), np.split(pairs, starts[1:]), strict=True):
-            _append(self._paths[part], np.ascontiguousarray(own))
-
-    def parts(self) -> Iterator[tuple[Places, Places, Places]]:
-        """(earlier, later, times found) of distinct pairs, by later, then by earlier; a part at a time."""
-        for path in self._paths:
-            if not path.exists():
-                continue
-            pairs = np.fromfile(path, np.int64).reshape(-1, 2)
-            path.unlink()
-            pairs = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
-            fresh = np.flatnonzero(np.r_[True, (pairs[1:] != pairs[:-1]).any(axis=1)])
-            times = np.diff(np.r_[fresh, len(pairs)])
-            yield pairs[fresh, 0], pairs[fresh, 1], times
-
-
-def first_of_each(groups: Places, most: int) -> npt.NDArray[np.bool_]:
-    """Of rows that stand together by group, the first `most` of each group."""
-    fresh = np.r_[True, groups[1:] != groups[:-1]]
-    starts = np.flatnonzero(fresh)[np.cumsum(fresh) - 1]
-    chosen: npt.NDArray[np.bool_] = np.arange(len(groups)) - starts < most
-    return chosen
