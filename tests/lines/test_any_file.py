@@ -1,57 +1,25 @@
 """Every real and every dirty file goes through profile and ingest: its rows add up, or it gets one clear error."""
 
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
+from any_lines import any_line, tables_in
 
-from aigc_core.contracts.content_line import ContentLine, read_content_line
-from aigc_core.corpus.catalogue import CatalogueTables, take_catalogue
+from aigc_core.corpus.catalogue import take_catalogue
 from aigc_core.errors import SourceInvalid
 from aigc_core.lines.profile import profile_source
 from aigc_core.records import Door
-from aigc_core.storage.delta import Table
-from aigc_core.workspace import REPOSITORY
 
-SHIPPED = REPOSITORY / "data_contracts" / "ad_copy_zh"
 REPLACED = "\ufffd"
-
-
-def any_line(folder: Path, columns: Sequence[str]) -> ContentLine:
-    """A line that takes every column as text and makes a key of all of them."""
-    home = folder / "any_file"
-    home.mkdir(parents=True)
-    names = {f"c{place}": column for place, column in enumerate(columns) if column.isprintable() and column}
-    properties = [{"name": "item_id", "logicalType": "string", "required": True, "primaryKey": True}]
-    properties += [{"name": name, "logicalType": "string", "required": False} for name in names]
-    head = {"apiVersion": "v3.1.0", "kind": "DataContract", "version": "1.0.0", "status": "active"}
-    catalogue = {**head, "id": "any", "schema": [{"name": "catalogue", "properties": properties}]}
-    (home / "catalogue.odcs.yaml").write_text(yaml.safe_dump(catalogue, allow_unicode=True), "utf-8")
-    for part in ("corpus", "description"):
-        (home / f"{part}.odcs.yaml").write_bytes((SHIPPED / f"{part}.odcs.yaml").read_bytes())
-    recipe = {
-        "line": "any_file",
-        "title": "Any file",
-        "locales": ["zh"],
-        "cleaning": [{"key": {"into": "made key", "from": list(names.values())}}] if names else [],
-        "columns": {"catalogue": {"item_id": "made key", **names}},
-        "attributes": {name: {"column": name} for name in names or ["item_id"]},
-        "prompt": "{{ item_id }}",
-        "generation": {"engine": "template", "template": {"zh": "x"}},
-    }
-    (home / "recipe.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True), "utf-8")
-    return read_content_line(home)
 
 
 def taken(source: Path, folder: Path) -> tuple[Door, list[str]]:
     """The file through profile and ingest: its door, and everything quarantine and catalogue hold of it as text."""
     profile = profile_source(str(source))
     line = any_line(folder, [column.name for column in profile.columns])
-    tables = CatalogueTables(
-        items=Table(str(folder / "items")), quarantine=Table(str(folder / "quarantine")), scratch=folder / "scratch"
-    )
+    tables = tables_in(folder)
     snapshot = take_catalogue(str(source), line, tables, folder / "items.parquet")
     assert snapshot.door.read == profile.rows
     held = tables.quarantine.dataset().to_table().to_pylist() if snapshot.door.quarantined else []

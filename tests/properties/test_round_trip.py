@@ -3,17 +3,21 @@
 import csv
 import json
 import re
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from any_lines import any_line, tables_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.reading import Reading
 from aigc_core.contracts.schema import RawRow
+from aigc_core.corpus.catalogue import take_catalogue
 from aigc_core.errors import SourceInvalid
 from aigc_core.storage.sources import read_source, survey
 
@@ -156,3 +160,42 @@ def test_pieces_of_any_size_give_the_same_rows(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("aigc_core.storage.source_files.CHUNK", size)
         assert read(folder / "e.csv", Reading()) == whole
+
+
+@pytest.fixture(scope="module")
+def line(folder: Path) -> Callable[[], ContentLine]:
+    """Gives the line when asked: hypothesis would write out all of it."""
+    made = any_line(folder, NAMES)
+    return lambda: made
+
+
+def write_lines(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    path.write_text("\n".join(json.dumps(dict(zip(NAMES, row, strict=True))) for row in rows), "utf-8")
+
+
+WRITERS: dict[str, Callable[[Path, Sequence[Sequence[str]]], None]] = {
+    "csv": lambda path, rows: write_csv(path, rows, "utf-8", quoting=csv.QUOTE_ALL),
+    "jsonl": write_lines,
+    "parquet": lambda path, rows: pq.write_table(
+        pa.table([list(column) for column in zip(*rows, strict=True)], names=NAMES), path
+    ),
+}
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@settings(deadline=None, max_examples=40)
+@given(rows=Rows)
+def test_any_table_comes_back_from_the_lake(
+    folder: Path, line: Callable[[], ContentLine], form: str, rows: list[list[str]]
+) -> None:
+    rows = [[f"{number}:{row[0]}", *row[1:]] for number, row in enumerate(rows)]  # an id of its own for each
+    with tempfile.TemporaryDirectory(dir=folder) as home:
+        WRITERS[form](Path(home) / f"a.{form}", rows)
+        tables = tables_in(Path(home))
+        door = take_catalogue(str(Path(home) / f"a.{form}"), line(), tables, None).door
+        kept = tables.items.dataset().to_table().sort_by("position")["attributes"].to_pylist()
+    assert (door.read, door.accepted) == (len(rows), len(rows))
+    found = [{one["name"]: one["value"] for one in attributes} for attributes in kept]
+    # What a prompt shows is one line: runs of white space are one space, and white space alone is nothing.
+    shown = [{f"c{place}": " ".join(cell.split()) for place, cell in enumerate(row)} for row in rows]
+    assert found == [{name: cell for name, cell in row.items() if cell} for row in shown]
