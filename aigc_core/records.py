@@ -169,6 +169,8 @@ class CatalogueSnapshot:
     """URI of the line's catalogue table."""
     version: int = 0
     """Version of that table which holds these items."""
+    ingested: str = ""
+    """Fingerprint of the source and of all that decided about its rows; quarantine names it too."""
     shift: Shift = field(default_factory=Shift)
     repeated: bool = False
     """The same source under the same rules was taken in before: nothing was judged anew."""

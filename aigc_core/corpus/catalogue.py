@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from aigc_core.contracts.check import UNREADABLE
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.corpus.entrances import catalogue_entrance
 from aigc_core.corpus.rows import ITEMS, item
@@ -15,7 +16,7 @@ from aigc_core.ids import canonical_json, fingerprint
 from aigc_core.records import CatalogueSnapshot, Door, Shift
 from aigc_core.storage.delta import Table
 from aigc_core.storage.files import ParquetSink, read_batches
-from aigc_core.storage.intake import keep_refused, require_gates, take_in
+from aigc_core.storage.intake import Origin, keep_refused, require_gates, require_unchanged, take_in
 from aigc_core.storage.progress import as_record
 from aigc_core.storage.scratch import alone_in
 from aigc_core.storage.shift import shift_of
@@ -40,19 +41,20 @@ class CatalogueTables:
 
 
 def take_catalogue(
-    source: str, line: ContentLine, tables: CatalogueTables, path: Path, *, confirm_drop: bool = False
+    source: str, line: ContentLine, tables: CatalogueTables, path: Path | None, *, confirm_drop: bool = False
 ) -> CatalogueSnapshot:
     """Make a source the current version of the line's catalogue, and pin its items in one Parquet file.
 
     The same source under the same contract and recipe is found again by its hash: it is not judged anew.
 
     Args:
-        path: where the items go, in source order.
+        path: where the items go, in source order; None leaves them in the table alone.
         confirm_drop: go on though more than `MAX_DROP` of the items are gone.
 
     Raises:
         SourceInvalid: the source cannot be read, lacks columns, or its whole breaks the contract.
         CatalogueShrunk: too many items are gone; nothing was changed but the quarantine.
+        CommitConflict: another writer changed the table meanwhile: the same call again compares with its version.
     """
     with alone_in(tables.scratch) as scratch:
         return _taken(source, line, tables, path, _Way(scratch=scratch, confirm_drop=confirm_drop))
@@ -64,37 +66,38 @@ class _Way:
     confirm_drop: bool
 
 
-def _taken(source: str, line: ContentLine, tables: CatalogueTables, path: Path, way: _Way) -> CatalogueSnapshot:
-    ingested = fingerprint([file_sha256(source), *_shaping(line)])
+def _taken(source: str, line: ContentLine, tables: CatalogueTables, path: Path | None, way: _Way) -> CatalogueSnapshot:
+    origin = _origin(source, line)
     note = tables.items.metadata_of_last_commit()
-    if note.get("ingested") == ingested:
-        kept = as_record(CatalogueSnapshot, str(note["catalogue"]))
-        _pin(tables.items, path, way.scratch)
-        unmoved = Shift(before=kept.items)
-        return replace(
-            kept,
-            path=str(path),
-            table=tables.items.uri,
-            version=int(str(note["version"])),
-            shift=unmoved,
-            repeated=True,
-        )
+    if note.get("ingested") == origin.ingested:
+        snapshot = replace(as_record(CatalogueSnapshot, str(note["catalogue"])), table=tables.items.uri, repeated=True)
+        snapshot = replace(snapshot, version=int(str(note["version"])), shift=Shift(before=snapshot.items))
+        if path is not None:
+            _pin(tables.items.ordered("position", way.scratch, version=snapshot.version), path)
+        return replace(snapshot, path=str(path or ""))
     fresh = way.scratch / "items.parquet"
-    snapshot = _judged(source, line, tables, fresh)
+    snapshot = _judged(origin, line, tables, fresh)
+    tables.items.create(ITEMS, stats=("item_id",))
+    before = tables.items.version() or 0
     shift = shift_of(tables.items, fresh, key=("item_id",), content=_CONTENT)
     if not way.confirm_drop:
         _require_little_drop(line, source, shift)
+    require_unchanged(origin)
     snapshot = replace(snapshot, shift=shift, table=tables.items.uri)
-    tables.items.create(ITEMS, stats=("item_id",))
     commit = tables.items.replace_once(
         lambda: pa.RecordBatchReader.from_batches(ITEMS, read_batches(fresh)),
-        key=f"catalogue:{ingested}:{tables.items.version() or 0}",
-        note={"ingested": ingested, "catalogue": canonical_json(snapshot), **_told(shift)},
+        key=f"catalogue:{origin.ingested}:{before}",
+        note={"ingested": origin.ingested, "catalogue": canonical_json(snapshot), **_told(shift)},
+        expected=before,
     )
-    with ParquetSink(path, ITEMS) as sink:
-        for batch in read_batches(fresh):
-            sink.write(batch)
-    return replace(snapshot, path=str(path), version=commit.version)
+    if path is not None:
+        _pin(read_batches(fresh), path)
+    return replace(snapshot, path=str(path or ""), version=commit.version)
+
+
+def _origin(source: str, line: ContentLine) -> Origin:
+    sha256 = file_sha256(source)
+    return Origin(source=source, sha256=sha256, ingested=fingerprint([sha256, *_shaping(line)]))
 
 
 def _shaping(line: ContentLine) -> list[object]:
@@ -103,19 +106,33 @@ def _shaping(line: ContentLine) -> list[object]:
     return [line.catalogue.digest, {name: recipe[name] for name in names}]
 
 
-def _judged(source: str, line: ContentLine, tables: CatalogueTables, fresh: Path) -> CatalogueSnapshot:
+def _judged(origin: Origin, line: ContentLine, tables: CatalogueTables, fresh: Path) -> CatalogueSnapshot:
     entrance = catalogue_entrance(line)
-    taken = take_in(source, entrance, fresh.parent)
-    keep_refused(source, entrance, [taken.refused], tables.quarantine)
+    taken = take_in(origin.source, entrance, fresh.parent)
+    keep_refused(origin, entrance, [taken.refused], tables.quarantine)
     require_gates(taken, entrance, tables.on_refusal)
+    door = _warned(taken.door, line)
     digest = hashlib.sha256()
     with ParquetSink(fresh, ITEMS) as sink:
         for rows in _items(taken.accepted, line):
             digest.update(canonical_json([[row[name] for name in _PRINTED] for row in rows]).encode())
             sink.write(pa.Table.from_pylist(rows, schema=ITEMS))
     return CatalogueSnapshot(
-        line=line.name, path="", fingerprint=digest.hexdigest()[:32], items=taken.door.accepted, door=taken.door
+        line=line.name,
+        path="",
+        fingerprint=digest.hexdigest()[:32],
+        items=taken.door.accepted,
+        door=door,
+        ingested=origin.ingested,
     )
+
+
+def _warned(door: Door, line: ContentLine) -> Door:
+    unread = door.reasons.get(UNREADABLE, 0)
+    if line.recipe.on_missing != "withdraw" or not unread:
+        return door
+    told = f"{unread:,} rows cannot be read and may be any item's: no text is withdrawn this time"
+    return replace(door, warnings=(*door.warnings, told))
 
 
 def _items(accepted: Path, line: ContentLine) -> Iterator[list[dict[str, object]]]:
@@ -135,10 +152,10 @@ def _require_little_drop(line: ContentLine, source: str, shift: Shift) -> None:
         )
 
 
-def _pin(table: Table, path: Path, scratch: Path) -> None:
-    """The table's current items as one file, in source order."""
+def _pin(items: Iterator[pa.RecordBatch], path: Path) -> None:
+    """Items in source order as one file."""
     with ParquetSink(path, ITEMS) as sink:
-        for batch in table.ordered("position", scratch):
+        for batch in items:
             sink.write(pa.Table.from_batches([batch]).select(ITEMS.names).cast(ITEMS))
 
 

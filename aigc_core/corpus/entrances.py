@@ -8,7 +8,6 @@ from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.mapping import catalogue_row, changed_values, corpus_rows, held_against, require_columns
 from aigc_core.contracts.model import ObjectContract
 from aigc_core.contracts.schema import RawRow, raw_json
-from aigc_core.ids import fingerprint
 from aigc_core.storage.intake import CAME, LICENCE, RAW, SOURCE, Entrance, Mapper
 
 TEXT = "text"
@@ -54,14 +53,10 @@ def catalogue_entrance(line: ContentLine) -> Entrance:
 
 def _entrance(line: ContentLine, contract: ObjectContract, mapper: Mapper, *, set_aside: str | None = None) -> Entrance:
     recipe = line.recipe
-    digest = line.corpus.digest if contract.name == "corpus" else line.catalogue.digest
-    shaping = [recipe.columns, recipe.reading, *recipe.cleaning]
-    shaping += [recipe.hygiene] if contract.name == "corpus" else []
     return Entrance(
         line=line.name,
         name=contract.name,
         contract=contract,
-        rules_digest=fingerprint([digest, [one.model_dump(mode="json") for one in shaping]]),
         mapper=mapper,
         require=partial(require_columns, recipe, contract),
         reading=recipe.reading,

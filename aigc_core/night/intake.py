@@ -1,6 +1,5 @@
 """The steps that take sources in, as part of a night or by themselves, and keep what the contracts found."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,11 +78,7 @@ def take_in(order: Order) -> Intake:
         )
     workspace.require_writable()
     corpus = _take_pairs(pairs, line, workspace) if pairs else None
-    snapshot = None
-    if items:
-        with tempfile.TemporaryDirectory(prefix="aigc-ingest-") as scratch:
-            path = Path(scratch) / "items.parquet"
-            snapshot = _take_items(items, line, workspace, path, confirm_drop=order.confirm_drop)
+    snapshot = _take_items(items, line, workspace, None, confirm_drop=order.confirm_drop) if items else None
     return Intake(line=line.name, lake=str(workspace.lake), catalogue=snapshot, corpus=corpus)
 
 
@@ -117,7 +112,7 @@ def _take_pairs(source: str, line: ContentLine, workspace: Workspace) -> CorpusV
 
 
 def _take_items(
-    source: str, line: ContentLine, workspace: Workspace, path: Path, *, confirm_drop: bool
+    source: str, line: ContentLine, workspace: Workspace, path: Path | None, *, confirm_drop: bool
 ) -> CatalogueSnapshot:
     tables = CatalogueTables(
         items=workspace.catalogue_table(line.name),

@@ -3,7 +3,6 @@
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.mapping import require_columns
@@ -13,7 +12,7 @@ from aigc_core.ids import fingerprint
 from aigc_core.records import Night, Order
 from aigc_core.storage.files import sweep
 from aigc_core.storage.progress import RunFolder
-from aigc_core.storage.source_files import public_name
+from aigc_core.storage.source_files import require_no_secret
 from aigc_core.storage.sources import file_sha256, source_columns
 from aigc_core.workspace import Workspace, checked_model, open_workspace, row_checks, rules_digest
 
@@ -173,10 +172,5 @@ def _own(line: ContentLine, named: str | None) -> str | None:
 def _absolute(path: str) -> str:
     if "://" not in path:
         return str(Path(path).absolute())
-    if urlsplit(path).password:
-        raise SourceInvalid(
-            f"The address {public_name(path)} carries a key and a secret.",
-            "Addresses are kept with every run and shown to whoever looks at it.",
-            "Put them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where your store looks for them.",
-        )
+    require_no_secret(path)
     return path

@@ -1,13 +1,17 @@
 """The steps from catalogue to shelf. Flows call them in order; nothing here knows who calls."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from aigc_core.audit import gate
 from aigc_core.audit.screen import Rules, screen
 from aigc_core.catalog.outcomes import Occasion, write_findings
 from aigc_core.catalog.publish import Shelf, publish, published_schema
+from aigc_core.contracts.check import UNREADABLE
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.errors import AuditBlocked, SourceInvalid
 from aigc_core.finetune import GROUPS_FILE, finetune
@@ -29,6 +33,7 @@ from aigc_core.records import (
     Shard,
     Verdicts,
 )
+from aigc_core.storage.delta import Table
 from aigc_core.storage.groups import GroupSet
 from aigc_core.storage.shift import gone_from
 from aigc_core.workspace import (
@@ -169,14 +174,32 @@ def put_on_shelf(night: Night, batch: Batch, report: AuditReport) -> Edition | N
         passed = report.require_passed()
     except AuditBlocked:
         return None
-    table, catalogue = workspace.published(line.name), folder.file("catalogue.parquet")
-    withdraws = line.recipe.on_missing == "withdraw"
     shelf = Shelf(
-        table=table,
+        table=workspace.published(line.name),
         schema=published_schema(line.name, line.recipe.label),
-        leaving=(lambda: gone_from(table, catalogue, folder.file("scratch"))) if withdraws else None,
+        leaving=_leaving(night, workspace, line),
     )
     return folder.keep("edition", Edition, lambda: (publish(batch, report, passed, shelf), ()))
+
+
+def _leaving(night: Night, workspace: Workspace, line: ContentLine) -> Callable[[], pa.Table] | None:
+    """What leaves the shelf because its item left the catalogue; None where nothing does.
+
+    An item whose row was quarantined is still there. A row that could not be read may be any item's: then all stay.
+    """
+    folder = workspace.run(night.run_id)
+    snapshot = folder.recall("catalogue", CatalogueSnapshot)
+    if line.recipe.on_missing != "withdraw" or snapshot is None or UNREADABLE in snapshot.door.reasons:
+        return None
+    table, held = workspace.published(line.name), _held_ids(workspace.quarantine(line.name), snapshot)
+    return lambda: gone_from(table, Path(snapshot.path), held, folder.file("scratch"))
+
+
+def _held_ids(quarantine: Table, snapshot: CatalogueSnapshot) -> pa.Table:
+    if not snapshot.door.quarantined:
+        return pa.table({"item_id": pa.array([], pa.string())})
+    mine = (pc.field("door") == "catalogue") & (pc.field("ingested") == snapshot.ingested)
+    return quarantine.dataset().to_table(columns=["item_id"], filter=mine & pc.field("item_id").is_valid())
 
 
 def occasion(night: Night) -> Occasion:

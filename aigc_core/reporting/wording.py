@@ -82,6 +82,7 @@ def key_figures(summary: RunSummary, *, generated: int) -> list[Figure]:
             note=f"{summary.tokens:,} tokens",
         ),
         _price(summary),
+        *([Figure(label="Withdrawn", value=f"{summary.withdrawn:,}")] if summary.withdrawn else []),
     ]
 
 

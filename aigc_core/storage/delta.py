@@ -62,15 +62,15 @@ class Table:
         """The rows as an Arrow dataset: filters and columns are pushed down."""
         return self._open(version).to_pyarrow_dataset()
 
-    def ordered(self, column: str, scratch: Path) -> Iterator[pa.RecordBatch]:
-        """The current rows in the order of a column, at most 2,000 at a time; sorting spills to the scratch folder."""
+    def ordered(self, column: str, scratch: Path, *, version: int) -> Iterator[pa.RecordBatch]:
+        """A version's rows in the order of a column, at most 2,000 at a time; sorting spills to the scratch folder."""
         import duckdb
 
         with duckdb.connect() as connection:
             connection.execute(f"SET memory_limit = '{_SORTING}'")
             connection.execute("SET threads = 1")
             connection.execute("SET temp_directory = ?", [str(scratch / "spill")])
-            connection.register("rows", self.dataset().scanner().to_reader())
+            connection.register("rows", self.dataset(version).scanner().to_reader())
             yield from connection.sql(f"SELECT * FROM rows ORDER BY {column}").to_arrow_reader(2000)  # noqa: S608 -- our own column
 
     def create(self, schema: pa.Schema, *, stats: tuple[str, ...]) -> None:
@@ -104,18 +104,34 @@ class Table:
     def append_once(self, rows: Callable[[], Rows], *, key: str, note: Mapping[str, str]) -> Commit:
         """Append rows in one commit, unless a commit of that key is there."""
         return self._once(
-            key, note, lambda table, how: write_deltalake(table, rows(), mode="append", commit_properties=how)
-        )
-
-    def replace_once(self, rows: Callable[[], Rows], *, key: str, note: Mapping[str, str]) -> Commit:
-        """Put rows in the place of all others in one commit, unless a commit of that key is there."""
-        return self._once(
             key,
             note,
             lambda table, how: write_deltalake(
-                table, rows(), mode="overwrite", schema_mode="overwrite", commit_properties=how
+                table, rows(), mode="append", schema_mode="merge", commit_properties=how
             ),
         )
+
+    def replace_once(
+        self, rows: Callable[[], Rows], *, key: str, note: Mapping[str, str], expected: int | None = None
+    ) -> Commit:
+        """Put rows in the place of all others in one commit, unless a commit of that key is there.
+
+        Args:
+            expected: version the rows were compared with; None for any.
+
+        Raises:
+            CommitConflict: another writer changed the table since that version.
+        """
+
+        def swap(table: DeltaTable, how: CommitProperties) -> None:
+            if expected is not None and table.version() != expected:
+                raise CommitConflict(
+                    f"The table at {self.uri} is at version {table.version()}, not at {expected} as a moment ago.",
+                    remedy="Run the same command again.",
+                )
+            write_deltalake(table, rows(), mode="overwrite", schema_mode="overwrite", commit_properties=how)
+
+        return self._once(key, note, swap)
 
     def upsert_once(self, change: Change, *, key: str, note: Mapping[str, str]) -> Commit:
         """Put rows in the place of those whose key matches, add the others, drop those gone: one commit a key."""

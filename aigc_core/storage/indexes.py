@@ -21,7 +21,7 @@ TURN = 6
 """Bits by which the sketches are turned from one band to the next but one."""
 PART_ROWS = 250_000
 """Rows read and sorted together: about 100 bytes each while it lasts."""
-SPAN = 50_000
+SPAN = 20_000
 """Later rows whose candidates are held together: at most 160 of 8 bytes for each, usually ten."""
 
 

@@ -1,17 +1,20 @@
 """Taking a source in: every row ends accepted in a file, or refused with its reason in quarantine."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
-from aigc_core.contracts.check import REFUSED_SCHEMA, Arrival, Door, refused_table
+from aigc_core.contracts.check import REFUSED_SCHEMA, Arrival, Door, Split, refused_table
 from aigc_core.contracts.cleaning import Cleaner, Step
-from aigc_core.contracts.model import ObjectContract
+from aigc_core.contracts.comparison import holds
+from aigc_core.contracts.model import ObjectContract, SqlRule
 from aigc_core.contracts.reading import Reading
 from aigc_core.contracts.schema import RawRow, arrow_schema
+from aigc_core.contracts.sql_rules import quoted
 from aigc_core.errors import ConservationBroken, SourceInvalid
 from aigc_core.events import Progress, report_progress
 from aigc_core.records import Door as DoorRecord
@@ -27,13 +30,19 @@ RAW, LICENCE, SOURCE, CAME = "__raw", "__licence", "__source", "__came"
 """Values a mapper may add to a row beside the contract's: what cleaning changed, as JSON; terms; origin; the whole
 row as it came, as JSON."""
 CARRIED = (RAW, LICENCE, SOURCE, CAME)
+_KEY = "item_id"
+_ROW_COUNT = "SELECT count(*) FROM "
+_HELD = pa.schema([*REFUSED_SCHEMA, pa.field(_KEY, pa.string())])
+"""Refused rows, each with the id it claims to have, as far as it can be read."""
 QUARANTINE = pa.schema(
     [
         *(pa.field(name, pa.string(), nullable=False) for name in ("line", "door", "source", "source_sha256")),
-        *REFUSED_SCHEMA,
+        *_HELD,
         pa.field("refused_at", pa.timestamp("us", "UTC"), nullable=False),
+        pa.field("ingested", pa.string()),
     ]
 )
+"""`ingested`: which source under which rules was taken in; see `CatalogueSnapshot.ingested`."""
 Mapper = Callable[[RawRow], Sequence[RawRow]]
 
 
@@ -45,8 +54,6 @@ class Entrance:
     name: str
     """`catalogue` or `corpus`."""
     contract: ObjectContract
-    rules_digest: str
-    """Of the contract and the mapping: other rules may refuse other rows of the same file."""
     mapper: Mapper
     require: Callable[[Sequence[str], str], None]
     """Refuses a source whose columns do not fit; gets the names found and the source's name."""
@@ -66,7 +73,7 @@ class TakenIn:
     unlabelled: Path
     """Likewise, for rows without the column set aside."""
     refused: Path
-    """Of `REFUSED_SCHEMA`."""
+    """Of `REFUSED_SCHEMA`, with the id each row claims."""
     gates: tuple[Gate, ...]
 
 
@@ -84,12 +91,12 @@ def take_in(source: str, entrance: Entrance, scratch: Path) -> TakenIn:
     with (
         ParquetSink(accepted, schema) as kept,
         ParquetSink(unlabelled, free) as apart,
-        ParquetSink(refused, REFUSED_SCHEMA) as held,
+        ParquetSink(refused, _HELD) as held,
     ):
         for split in door.split(flow.rows()):
             kept.write(_with_carried(split.accepted, split.rows, schema))
             apart.write(_with_carried(split.unlabelled.drop_columns(NUMBER), split.unlabelled_rows, free))
-            held.write(refused_table(split.refused))
+            held.write(flow.with_ids(split))
             report_progress(Progress(stage=f"ingest {entrance.name}", done=flow.read, total=None))
     gates = door.finish(str(accepted))
     files = survey(source, reading=entrance.reading)
@@ -106,17 +113,57 @@ def accepted_schema(contract: ObjectContract, *, free: str | None = None) -> pa.
     return pa.schema([*typed, pa.field(NUMBER, pa.int64(), nullable=False), *carried])
 
 
-def keep_refused(source: str, entrance: Entrance, refused: Sequence[Path], quarantine: Table) -> None:
-    """Put refused rows in quarantine, once a source and rules."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What is taken in: a source as it was, under everything that decides about its rows."""
+
+    source: str
+    sha256: str
+    ingested: str
+    """Fingerprint of the bytes, the contract, the recipe and the takedowns."""
+
+
+def require_unchanged(origin: Origin) -> None:
+    """Refuse a source whose bytes changed while they were read: nobody could say which of them were judged.
+
+    Raises:
+        SourceInvalid: it changed.
+    """
+    if file_sha256(origin.source) != origin.sha256:
+        raise SourceInvalid(
+            f"{public_name(origin.source)} changed while it was being read.",
+            "A version holds what one file said.",
+            "Run the same command again when the file is written to its end.",
+        )
+
+
+def keep_refused(origin: Origin, entrance: Entrance, refused: Sequence[Path], quarantine: Table) -> None:
+    """Put refused rows in quarantine, once an ingest."""
     filled = [path for path in refused if any(batch.num_rows for batch in read_batches(path, [NUMBER]))]
     if not filled:
         return
-    digest = file_sha256(source)
     quarantine.create(QUARANTINE, stats=("line", "door", "source_sha256"))
     quarantine.append_once(
-        lambda: pa.RecordBatchReader.from_batches(QUARANTINE, _labelled(source, digest, entrance, filled)),
-        key=f"{entrance.name}:{digest}:{entrance.rules_digest}",
-        note={"source_sha256": digest, "door": entrance.name},
+        lambda: pa.RecordBatchReader.from_batches(QUARANTINE, _labelled(origin, entrance, filled)),
+        key=f"{entrance.name}:{origin.ingested}",
+        note={"source_sha256": origin.sha256, "door": entrance.name},
+    )
+
+
+def regated(contract: ObjectContract, gates: Sequence[Gate], rows: int) -> tuple[Gate, ...]:
+    """The gates with every rule on the number of rows held against another number: that of the rows left at last."""
+    counting = {
+        rule.rule_id: rule
+        for rule in contract.set_rules
+        if isinstance(rule, SqlRule) and rule.query == _ROW_COUNT + quoted(contract.name)
+    }
+    return tuple(
+        replace(
+            gate, value=float(rows), passed=holds(rows, counting[gate.gate_id].operator, counting[gate.gate_id].operand)
+        )
+        if gate.gate_id in counting
+        else gate
+        for gate in gates
     )
 
 
@@ -149,6 +196,7 @@ class _Flow:
         self._source, self._entrance = source, entrance
         self._cleaner = Cleaner(entrance.steps, door="corpus" if entrance.name == "corpus" else "catalogue")
         self._cleaned_lines = self._mapped = 0
+        self._ids: deque[tuple[int, str | None]] = deque()
         self.read = 0
         """Source records so far."""
 
@@ -168,7 +216,15 @@ class _Flow:
             self._cleaned_lines += sum(row.lines for row in batch)
             mapped = [made for row in batch for made in ((row,) if row.error else self._entrance.mapper(row))]
             self._mapped += len(mapped)
+            self._ids.extend((row.number, _id_of(row)) for row in mapped)
             yield mapped
+
+    def with_ids(self, split: Split) -> pa.Table:
+        """A split's refused rows, each with the id it claims. Splits come in the order of the rows."""
+        judged = len(split.rows) + len(split.refused) + split.repeated + len(split.unlabelled_rows)
+        ids = dict(self._ids.popleft() for _ in range(judged))
+        claimed = pa.array([ids[one.number] for one in split.refused], pa.string())
+        return refused_table(split.refused).append_column(_HELD.field(_KEY), claimed)
 
     def _counted(self) -> Iterator[list[RawRow]]:
         for batch in read_source(self._source, reading=self._entrance.reading):
@@ -186,16 +242,30 @@ class _Flow:
             )
 
 
+def _id_of(row: RawRow) -> str | None:
+    value = row.values.get(_KEY)
+    text = "" if value is None else str(value).strip()
+    return text if text.isprintable() and text else None
+
+
 def _with_carried(typed: pa.Table, rows: Sequence[RawRow], schema: pa.Schema) -> pa.Table:
     numbers = pa.array([row.number for row in rows], pa.int64())
     carried = [pa.array([row.values.get(name) for row in rows], pa.string()) for name in CARRIED]
     return pa.table([*typed.columns, numbers, *carried], names=[*typed.column_names, NUMBER, *CARRIED]).cast(schema)
 
 
-def _labelled(source: str, digest: str, entrance: Entrance, refused: Sequence[Path]) -> Iterator[pa.RecordBatch]:
-    constant = {"line": entrance.line, "door": entrance.name, "source": public_name(source), "source_sha256": digest}
-    now = datetime.now(UTC)
+def _labelled(origin: Origin, entrance: Entrance, refused: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+    constant: dict[str, object] = {
+        "line": entrance.line,
+        "door": entrance.name,
+        "source": public_name(origin.source),
+        "source_sha256": origin.sha256,
+        "refused_at": datetime.now(UTC),
+        "ingested": origin.ingested,
+    }
     for batch in (batch for path in refused for batch in read_batches(path)):
-        columns = [pa.array([value] * batch.num_rows) for value in constant.values()]
-        when = pa.array([now] * batch.num_rows, pa.timestamp("us", "UTC"))
-        yield pa.RecordBatch.from_arrays([*columns, *batch.columns, when], schema=QUARANTINE)
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        for name, value in constant.items():
+            columns[name] = pa.array([value] * batch.num_rows, QUARANTINE.field(name).type)
+        columns.setdefault(_KEY, pa.nulls(batch.num_rows, pa.string()))
+        yield pa.RecordBatch.from_arrays([columns[name] for name in QUARANTINE.names], schema=QUARANTINE)

@@ -5,7 +5,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
+from aigc_core.events import Progress, report_progress
 from aigc_core.storage.files import lake_errors
 
 
@@ -24,7 +26,7 @@ def alone_in(folder: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = folder.joinpath(".lock").open("a")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _wait_for(handle)
         with lake_errors(folder):
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
@@ -34,3 +36,11 @@ def alone_in(folder: Path) -> Iterator[Path]:
             shutil.rmtree(work, ignore_errors=True)
     finally:
         handle.close()
+
+
+def _wait_for(handle: IO[str]) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        report_progress(Progress(stage="wait", done=0, total=None, note="another ingest of this line is under way"))
+        fcntl.flock(handle, fcntl.LOCK_EX)

@@ -45,15 +45,19 @@ def shift_of(table: Table, fresh: Path, *, key: Sequence[str], content: Sequence
     return Shift(before=int(before), came=int(came), went=int(went), changed=int(changed))
 
 
-def gone_from(shelf: Table, catalogue: Path, scratch: Path) -> pa.Table:
-    """(item_id, locale) of every row of the shelf whose item the catalogue no longer has, in that order."""
+def gone_from(shelf: Table, catalogue: Path, held: pa.Table, scratch: Path) -> pa.Table:
+    """(item_id, locale) of every row of the shelf whose item left the catalogue, in that order.
+
+    Args:
+        held: `item_id` of rows of the catalogue that were quarantined: they are still there, only not in order.
+    """
     import duckdb
 
     with duckdb.connect() as connection:
         _bound(connection, scratch)
         connection.register("shelf", shelf.dataset().scanner(columns=["item_id", "locale"]).to_reader())
-        query = "SELECT item_id, locale FROM shelf ANTI JOIN read_parquet(?) AS items USING (item_id) ORDER BY ALL"
-        found: pa.Table = connection.sql(query, params=[str(catalogue)]).to_arrow_table()
+        connection.register("held", held)
+        found: pa.Table = connection.sql(_GONE, params=[str(catalogue)]).to_arrow_table()
     return found.cast(pa.schema([("item_id", pa.string()), ("locale", pa.string())]))
 
 
@@ -63,6 +67,11 @@ def _bound(connection: "DuckDBPyConnection", scratch: Path) -> None:
     connection.execute("SET temp_directory = ?", [str(scratch / "spill")])
 
 
+_GONE = """
+SELECT item_id, locale FROM shelf
+ANTI JOIN (SELECT item_id FROM read_parquet(?) UNION ALL SELECT item_id FROM held) AS there USING (item_id)
+ORDER BY ALL
+"""
 _COUNTS = """
 WITH old AS ({old})
 SELECT count(old.{key}), count(*) FILTER (WHERE old.{key} IS NULL), count(*) FILTER (WHERE fresh.{key} IS NULL),

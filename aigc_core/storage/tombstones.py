@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aigc_core.ids import fingerprint
 from aigc_core.storage.delta import Table
 
 TOMBSTONES = pa.schema(
@@ -26,7 +27,7 @@ class Tombstones:
 
     def __init__(self, table: Table, line: str) -> None:
         self.digest = ""
-        """Changes with every tombstone; empty while there is none."""
+        """Changes with every tombstone of this line; empty while there is none."""
         self._items: set[tuple[str, str | None]] = set()
         self._texts: set[str] = set()
         if table.exists():
@@ -37,7 +38,8 @@ class Tombstones:
         rows = table.dataset().to_table(filter=mine, columns=["item_id", "locale", "content_sha256"]).to_pylist()
         self._items = {(row["item_id"], row["locale"]) for row in rows if row["item_id"] is not None}
         self._texts = {row["content_sha256"] for row in rows if row["content_sha256"] is not None}
-        self.digest = f"{table.version()}" if rows else ""
+        told = sorted([row["item_id"] or "", row["locale"] or "", row["content_sha256"] or ""] for row in rows)
+        self.digest = fingerprint(told) if told else ""
 
     def cover(self, items: Sequence[str], locales: Sequence[str], text_hashes: Sequence[str]) -> list[bool]:
         """One boolean a row: whether it is taken down."""

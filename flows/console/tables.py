@@ -72,6 +72,10 @@ def _lines(summary: RunSummary) -> Iterable[tuple[str, str, str]]:
         yield "reasons", "", _counts(dict(list(held.items())[:8]))
     shelf = "" if summary.edition is None else f"edition {summary.edition}"
     yield "published", f"{states['published']:,}", shelf
+    if summary.withdrawn:
+        yield "withdrawn", f"{summary.withdrawn:,}", "texts of items that left the catalogue"
+    for warning in (warning for door in summary.doors for warning in door.warnings):
+        yield "note", "", warning
     yield "tokens", f"{summary.tokens:,}", f"{summary.tokens_per_second:,.0f} tokens/s"
     yield "seconds", f"{sum(summary.seconds.values()):,.1f}", _counts(summary.seconds)
     if "per_published" in summary.cost:

@@ -1,11 +1,16 @@
 """Texts whose item left the catalogue: kept, or withdrawn with the next edition."""
 
+import re
+from pathlib import Path
+
 import pytest
+from rich.console import Console
 from shop import Shop, item, rows_of, walk, write_line
 
 from aigc_core.errors import CatalogueShrunk
 from aigc_core.night import pin
 from aigc_core.records import RunSummary
+from flows.console.tables import show_summary
 
 pytest_plugins = ("shop_fixtures",)
 
@@ -58,6 +63,34 @@ def test_an_older_edition_still_holds_what_was_withdrawn(open_shop: Shop) -> Non
     version = open_shop.shelf.version()
     night(open_shop, 9, "2026-01-02", on_missing="withdraw")
     assert open_shop.shelf.dataset(version).count_rows() == 24
+
+
+def test_an_item_whose_row_is_quarantined_is_still_there(open_shop: Shop) -> None:
+    night(open_shop, 12, "2026-01-01", on_missing="withdraw")
+    dented = [item(1, capacity_ml="much"), *ITEMS[2:]]
+    summary = walk(pin.start(open_shop.order(dented, date="2026-01-02")))
+    assert summary.withdrawn == 2
+    assert on_shelf(open_shop) == {str(row["sku"]) for row in ITEMS[1:]}
+
+
+def test_a_row_that_cannot_be_read_may_be_any_items(open_shop: Shop) -> None:
+    night(open_shop, 12, "2026-01-01", on_missing="withdraw")
+    order = open_shop.order(ITEMS[1:], date="2026-01-02")
+    with Path(str(order.source)).open("a", encoding="utf-8") as file:
+        file.write('{"sku": "S-0\n')
+    summary = walk(pin.start(order))
+    assert (summary.withdrawn, len(on_shelf(open_shop))) == (0, 12)
+    assert "no text is withdrawn this time" in summary.doors[0].warnings[0]
+    assert "no text is withdrawn this time" in Path(summary.report).read_text("utf-8")
+
+
+def test_withdrawals_are_told(open_shop: Shop) -> None:
+    night(open_shop, 12, "2026-01-01", on_missing="withdraw")
+    summary = night(open_shop, 9, "2026-01-02", on_missing="withdraw")
+    console = Console(record=True, width=160)
+    show_summary(console, summary)
+    assert re.search(r"withdrawn\s+6", console.export_text())
+    assert "6 texts whose items left the catalogue" in Path(summary.report).read_text("utf-8")
 
 
 def test_a_large_drop_blocks_the_night_until_confirmed(open_shop: Shop) -> None:

@@ -1,13 +1,15 @@
 """What is no training pair: items without a description, items under takedown, texts without a licence."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from shop import Shop, pair, rows_of
+from shop import LINE, Shop, pair, read_line, rows_of
 
-from aigc_core.contracts.content_line import ContentLine
+from aigc_core.contracts.content_line import ContentLine, read_content_line
 from aigc_core.contracts.recipe import Recipe
 from aigc_core.errors import SourceInvalid
 from aigc_core.ids import text_sha256
@@ -65,6 +67,40 @@ def test_items_under_takedown_stay_out(shop: Shop, stone: dict[str, str], withhe
     take_down(shop, **stone)
     version = shop.ingest(PAIRS)
     assert (version.door.withheld, version.pairs) == (withheld, 40 - withheld)
+
+
+def test_unlabelled_rows_are_held_to_licence_and_takedown_too(shop: Shop) -> None:
+    take_down(shop, item_id="S-030")
+    line = with_hygiene(shop.line, duplicates={"near": "off"}, licence={"column": "terms"})
+    bare = [pair(number, text_en=None, text_zh=None) | {"terms": "MIT"} for number in (30, 31)]
+    barred = pair(32, text_en=None, text_zh=None) | {"terms": "CC-BY-NC-4.0"}
+    version = shop.ingest([*(row | {"terms": "MIT"} for row in PAIRS), *bare, barred], line)
+    assert (version.door.unlabelled, version.door.withheld, version.door.quarantined) == (2, 2, 2)
+    assert {row["item_id"] for row in rows_of(shop.corpus_tables.unlabelled)} == {"S-031"}
+
+
+def test_the_row_count_is_that_of_the_pairs_left_at_last(shop: Shop, tmp_path: Path) -> None:
+    line = read_line(tmp_path / "strict")
+    contract = (tmp_path / "strict" / LINE / "corpus.odcs.yaml").read_text("utf-8")
+    assert "mustBeGreaterOrEqualTo: 1" in contract
+    (tmp_path / "strict" / LINE / "corpus.odcs.yaml").write_text(
+        contract.replace("mustBeGreaterOrEqualTo: 1", "mustBeGreaterOrEqualTo: 30"), "utf-8"
+    )
+    alike = [pair(number, text_en="One text for all of them.", text_zh=None) for number in range(40)]
+    with pytest.raises(SourceInvalid, match=r"enough-rows: .* is 1\.0, must be >= 30"):
+        shop.ingest(alike, read_content_line(line.folder))
+    assert not shop.corpus_tables.pairs.exists()
+
+
+def test_rules_that_changed_put_their_rows_in_quarantine_too(shop: Shop) -> None:
+    rows = [*PAIRS, pair(40, text_en="Short."), pair(41, text_en=PAIRS[3]["text_en"])]
+    first = shop.ingest(rows)
+    off = {"exact": "off", "near": "off"}
+    second = shop.ingest(rows, with_hygiene(shop.line, licence={"declared": "internal"}, duplicates=off))
+    held = shop.quarantine.dataset().to_table().to_pylist()
+    assert (first.door.quarantined, second.door.quarantined) == (2, 1)
+    assert sorted(Counter(row["ingested"] for row in held).values()) == [1, 2]
+    assert {row["item_id"] for row in held} >= {"S-040"}
 
 
 def test_a_takedown_makes_the_same_file_another_version(shop: Shop) -> None:
