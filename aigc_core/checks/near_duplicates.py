@@ -21,7 +21,7 @@ SHINGLE, PERMUTATIONS, BANDS, SEED = 3, 100, 20, 42
 ALGORITHM = "rensa R-MinHash, NFKC, lower case, spaces collapsed"
 LOWEST, LIKEST = 4, 8
 """Candidates verified for each row: the four lowest ids and the eight whose sketches agree in most bits."""
-VERIFIED = 25_000
+VERIFIED = 8_000
 """Pairs verified together: about 4 KiB each for texts of 200 characters."""
 FETCHED = 2_000
 """Rows taken from the database at a time."""
