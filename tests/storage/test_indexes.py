@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aigc_core.storage import indexes
-from aigc_core.storage.indexes import FIRST, BandIndex, spilling_database
+from aigc_core.storage.indexes import FIRST, BandIndex, PairSpill, TextFile, spilling_database
 
 
 def _index(folder: Path, hashes: list[list[int]], *, sketches: list[int] | None = None) -> BandIndex:
@@ -69,3 +69,20 @@ def test_the_database_keeps_within_its_memory_and_folder(tmp_path: Path) -> None
         database.execute("CREATE TABLE big AS SELECT range AS n, repeat('x', 100) || range AS s FROM range(1000000)")
         top = database.execute("SELECT s FROM (SELECT s, row_number() OVER (ORDER BY s) AS r FROM big) WHERE r = 1")
         assert top.fetchone()[0].endswith("x0")
+
+
+def test_spilled_pairs_come_back_in_order_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexes, "SPAN", 3)
+    spill = PairSpill(tmp_path, rows=8)
+    spill.add(np.array([1, 0, 1, 6]), np.array([7, 2, 7, 7]))
+    spill.add(np.array([0, 1]), np.array([7, 7]))
+    spans = [list(zip(one.tolist(), other.tolist(), strict=True)) for one, other in spill.spans()]
+    assert spans == [[(0, 2)], [], [(0, 7), (1, 7), (6, 7)]]
+
+
+def test_texts_are_read_back_by_number(tmp_path: Path) -> None:
+    texts = TextFile(tmp_path / "texts", rows=4)
+    texts.add(np.array([3, 0]), ["杯", "mug"])
+    texts.add(np.array([2]), ["\ud800"])
+    assert texts.read(np.array([0, 2, 3, 1])) == ["mug", "\ud800", "杯", ""]
+    texts.close()
