@@ -7,6 +7,7 @@ from aigc_core.contracts.profile import ColumnProfile, LineProfile, Profile
 from aigc_core.records import SourceFile
 from aigc_core.reporting.run_report import environment
 from aigc_core.storage.files import write_text
+from aigc_core.storage.source_files import public_name
 
 MOST_CARDS = 120
 """Columns shown in full; further ones stand in the table only."""
@@ -64,7 +65,7 @@ def structure_in_words(profile: Profile) -> list[str]:
 
 def _of_source(profile: Profile) -> dict[str, object]:
     return {
-        "title": Path(profile.source).name or profile.source,
+        "title": Path(public_name(profile.source)).name or public_name(profile.source),
         "kind": "source",
         "parts": [_part("", profile)],
         "unread": {},
