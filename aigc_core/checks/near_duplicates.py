@@ -18,7 +18,7 @@ from aigc_core.storage.indexes import BandIndex, PairSpill, Places, TextFile, re
 
 SHINGLE, PERMUTATIONS, BANDS, SEED = 3, 100, 20, 42
 """TRUST D-2: character trigrams, 100 permutations in 20 bands of 5."""
-ALGORITHM = "rensa R-MinHash, NFKC, lower case, spaces collapsed"
+ALGORITHM = "rensa R-MinHash, NFKC, lower case, spaces collapsed; candidates by sketch"
 LOWEST, LIKEST = 4, 8
 """Candidates verified for each row: the four lowest ids and the eight whose sketches agree in most bits."""
 VERIFIED = 8_000
