@@ -5,7 +5,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -358,6 +358,7 @@ def _hidden(text: str, found: Sequence[Found]) -> str:
     return "".join([*pieces, text[behind:]])
 
 
+@lru_cache(maxsize=1 << 16)
 def mask_value(name: str, value: str, locale: str) -> tuple[str, Mapping[str, int]]:
     """An attribute's value with what is strongly proved to be personal masked, and how many places of each entity.
 

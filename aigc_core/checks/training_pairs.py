@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -214,20 +214,35 @@ def json_or_text(raw: str) -> object:
         return raw
 
 
-def _masked(value: object, attributes: Sequence[tuple[str, str]], locale: str) -> object:
-    """A JSON value with every text in it masked; attributes of the row are its own there too."""
+def _texts_in(value: object) -> Iterator[str]:
     if isinstance(value, str):
-        return mask(value, attributes, locale)[0]
+        yield value
+    elif isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(one)
+
+
+def _with(value: object, masked: Mapping[str, str]) -> object:
+    if isinstance(value, str):
+        return masked.get(value, value)
     if isinstance(value, list):
-        return [_masked(one, attributes, locale) for one in value]
+        return [_with(one, masked) for one in value]
     if isinstance(value, dict):
-        return {name: _masked(one, attributes, locale) for name, one in value.items()}
+        return {name: _with(one, masked) for name, one in value.items()}
     return value
 
 
 def masked_json(raw: str, attributes: Sequence[tuple[str, str]], locale: str) -> str:
-    """JSON with every text in it masked; text that is no JSON becomes a JSON string."""
-    return json.dumps(_masked(json_or_text(raw), attributes, locale), ensure_ascii=False)
+    """JSON with every text in it masked; text that is no JSON becomes a JSON string.
+
+    Attributes of the row are its own there too.
+    """
+    value = json_or_text(raw)
+    texts = list(dict.fromkeys(_texts_in(value)))
+    # Half a surrogate pair, as JSON may hold it, is no text for Arrow: it cannot hide anything in the others' screen.
+    screened = [text.encode("utf-8", "replace").decode() for text in texts]
+    near = [texts[row] for row in suspicious_rows(pa.array(screened, pa.string()))]
+    return json.dumps(_with(value, {text: mask(text, attributes, locale)[0] for text in near}), ensure_ascii=False)
 
 
 def replaced(column: pa.Array, values: Mapping[int, object]) -> pa.Array:

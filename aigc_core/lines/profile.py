@@ -13,9 +13,9 @@ from aigc_core.lines.services import Services, SourceProfile, services_in
 from aigc_core.lines.spill import Spilled, asked, spill
 from aigc_core.lines.statistics import column_profile
 from aigc_core.lines.structure import structure_of
-from aigc_core.storage.sources import read_source, require_no_secret, survey
+from aigc_core.storage.sources import public_name, read_source, require_no_secret, survey
 
-__all__ = ["ColumnProfile", "LineProfile", "Profile", "Structure", "declared", "profile_source"]
+__all__ = ["ColumnProfile", "LineProfile", "Profile", "Structure", "declared", "profile_source", "shown_source"]
 DETECTED = Reading()
 
 
@@ -33,6 +33,11 @@ def declared(*, encoding: str | None = None, delimiter: str | None = None) -> Re
             f"{delimiter!r} cannot be a delimiter: {error.errors()[0]['msg']}.",
             "A delimiter is one or two characters, or `tab`.",
         ) from error
+
+
+def shown_source(profile: Profile) -> str:
+    """The source as it may be shown: an address without its settings."""
+    return public_name(profile.source)
 
 
 def profile_source(path: str, *, reading: Reading = DETECTED) -> SourceProfile:

@@ -8,9 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from aigc_core.lines.line_profile import profile_line
-from aigc_core.lines.profile import ColumnProfile, LineProfile, Profile, declared, profile_source
+from aigc_core.lines.profile import ColumnProfile, LineProfile, Profile, declared, profile_source, shown_source
 from aigc_core.reporting.profile_page import how_read, notes_on, structure_in_words, write_profile_page
-from aigc_core.storage.sources import public_name
 from aigc_core.workspace import Workspace, open_workspace
 from flows.console.progress import shown_progress
 from flows.console.tables import visible
@@ -67,7 +66,7 @@ def show(console: Console, found: Profile | LineProfile, *, html: Path | None, p
 def show_profile(console: Console, profile: Profile) -> None:
     """What one source holds."""
     unreadable = f", {profile.unreadable_rows:,} cannot be read" if profile.unreadable_rows else ""
-    source = escape(visible(public_name(profile.source)))
+    source = escape(visible(shown_source(profile)))
     said = f"[bold]{source}[/]: {profile.rows:,} rows{unreadable}, {len(profile.columns)} columns"
     console.print(f"{said}, {profile.seconds} s", highlight=False, soft_wrap=True)
     for file in profile.files[:SHOWN]:
