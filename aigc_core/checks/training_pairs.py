@@ -237,12 +237,22 @@ def masked_json(raw: str, attributes: Sequence[tuple[str, str]], locale: str) ->
 
     Attributes of the row are its own there too.
     """
-    value = json_or_text(raw)
-    texts = list(dict.fromkeys(_texts_in(value)))
+    return masked_jsons([(raw, attributes, locale)])[0]
+
+
+def masked_jsons(rows: Sequence[tuple[str, Sequence[tuple[str, str]], str]]) -> list[str]:
+    """As `masked_json`, for rows of (raw, attributes, locale): what may be suspicious is looked for once in all."""
+    values = [json_or_text(raw) for raw, _, _ in rows]
+    texts = list(dict.fromkeys(text for value in values for text in _texts_in(value)))
     # Half a surrogate pair, as JSON may hold it, is no text for Arrow: it cannot hide anything in the others' screen.
     screened = [text.encode("utf-8", "replace").decode() for text in texts]
-    near = [texts[row] for row in suspicious_rows(pa.array(screened, pa.string()))]
-    return json.dumps(_with(value, {text: mask(text, attributes, locale)[0] for text in near}), ensure_ascii=False)
+    near = {texts[row] for row in suspicious_rows(pa.array(screened, pa.string()))}
+    made = []
+    for value, (raw, attributes, locale) in zip(values, rows, strict=True):
+        masked = {text: mask(text, attributes, locale)[0] for text in _texts_in(value) if text in near}
+        same = not isinstance(value, str) and all(text == hidden for text, hidden in masked.items())
+        made.append(raw if same else json.dumps(_with(value, masked), ensure_ascii=False))
+    return made
 
 
 def replaced(column: pa.Array, values: Mapping[int, object]) -> pa.Array:

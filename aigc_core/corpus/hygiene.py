@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,8 +18,7 @@ import pyarrow.compute as pc
 from aigc_core.checks.duplicates import signature
 from aigc_core.checks.licences import held_against
 from aigc_core.checks.near_duplicates import settle, spec_digest
-from aigc_core.checks.privacy import suspicious_rows
-from aigc_core.checks.training_pairs import JudgedPairs, PairJudge, Verdict, json_or_text, masked_json, replaced
+from aigc_core.checks.training_pairs import JudgedPairs, PairJudge, Verdict, json_or_text, masked_jsons, replaced
 from aigc_core.contracts.check import REFUSED_SCHEMA
 from aigc_core.contracts.hygiene import Hygiene
 from aigc_core.errors import ConservationBroken, SourceInvalid
@@ -381,16 +380,20 @@ class _Ends:
 
 
 def _refused(batch: pa.RecordBatch, known: Mapping[int, dict[str, Any]], fallen: list[int], *, masks: bool) -> pa.Table:
-    rows = []
-    for index, row in zip(fallen, batch.take(pa.array(fallen, pa.int64())).to_pylist(), strict=True):
-        told, raw = known[index], _raw(row)
-        if masks:
-            own = [(one["name"] or "", one["value"] or "") for one in told["attributes"] or row["attributes"] or ()]
-            raw = masked_json(raw, own, row["locale"]) if suspicious_rows(pa.array([raw])) else raw
-        rows.append(
-            {name: told[name] for name in ("column", "reason", "detail")} | {"number": row["number"], "raw": raw}
-        )
-    return pa.Table.from_pylist(rows, schema=REFUSED_SCHEMA)
+    rows = batch.take(pa.array(fallen, pa.int64())).to_pylist()
+    raws = [_raw(row) for row in rows]
+    if masks:
+        owns = [_own(known[index]["attributes"] or row["attributes"]) for index, row in zip(fallen, rows, strict=True)]
+        raws = masked_jsons([(raw, own, row["locale"]) for raw, own, row in zip(raws, owns, rows, strict=True)])
+    told = [
+        {name: known[index][name] for name in ("column", "reason", "detail")} | {"number": row["number"], "raw": raw}
+        for index, row, raw in zip(fallen, rows, raws, strict=True)
+    ]
+    return pa.Table.from_pylist(told, schema=REFUSED_SCHEMA)
+
+
+def _own(attributes: Sequence[Mapping[str, str | None]] | None) -> list[tuple[str, str]]:
+    return [(one["name"] or "", one["value"] or "") for one in attributes or ()]
 
 
 def _raw(row: Mapping[str, Any]) -> str:
