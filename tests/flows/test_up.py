@@ -63,7 +63,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     said = home / "said.txt"
     words = [AIGC, "up", "--port", str(port), "--lake", str(home / "lake")]
     environment = child_environment(PREFECT_HOME=str(home / "prefect"))
-    with said.open("wb") as file, httpx.Client(base_url=f"http://127.0.0.1:{port}/api/", timeout=60) as api:
+    with said.open("wb") as file, httpx.Client(base_url=f"http://127.0.0.1:{port}/api/", timeout=180) as api:
         process = subprocess.Popen(words, stdout=file, stderr=file, env=environment, cwd=home)
         try:
             until(lambda: "ready" in said.read_text("utf-8") or process.poll() is not None)
