@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from aigc_core.records import RunSummary
+from aigc_core.records import Door, RunSummary
 
 
 def show_summary(console: Console, summary: RunSummary) -> None:
@@ -58,6 +58,7 @@ def _lines(summary: RunSummary) -> Iterable[tuple[str, str, str]]:
     for door in summary.doors:
         reasons = ", ".join(f"{reason} {count}" for reason, count in door.reasons.items())
         note = f"{door.accepted:,} accepted, {door.quarantined:,} quarantined, {door.repeated:,} repeated"
+        note += "".join(f", {count:,} {word}" for word, count in _apart(door).items() if count)
         yield f"{door.name} rows", f"{door.rows:,}", f"{note}{': ' + reasons if reasons else ''}"
     yield "requested", f"{summary.requests:,}", _counts(summary.planned)
     yield "unchanged", f"{states['unchanged']:,}", ""
@@ -84,6 +85,10 @@ def _lines(summary: RunSummary) -> Iterable[tuple[str, str, str]]:
     for gate in summary.gates:
         if not gate.passed:
             yield f"gate {gate.gate_id}", gate.level, f"{gate.measure} is {gate.value}, must be {gate.rule}"
+
+
+def _apart(door: Door) -> dict[str, int]:
+    return {"unlabelled": door.unlabelled, "withheld": door.withheld}
 
 
 def _is_outcome(reason: str, summary: RunSummary) -> bool:

@@ -1,6 +1,7 @@
 """Texts whose item left the catalogue: kept, or withdrawn with the next edition."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,14 @@ def test_a_row_that_cannot_be_read_may_be_any_items(open_shop: Shop) -> None:
     assert (summary.withdrawn, len(on_shelf(open_shop))) == (0, 12)
     assert "no text is withdrawn this time" in summary.doors[0].warnings[0]
     assert "no text is withdrawn this time" in Path(summary.report).read_text("utf-8")
+
+
+def test_every_end_of_a_row_is_told(open_shop: Shop) -> None:
+    summary = night(open_shop, 3, "2026-01-01")
+    door = replace(summary.doors[0], rows=10, accepted=3, unlabelled=4, withheld=3)
+    console = Console(record=True, width=160)
+    show_summary(console, replace(summary, doors=(door,)))
+    assert "3 accepted, 0 quarantined, 0 repeated, 4 unlabelled, 3 withheld" in console.export_text()
 
 
 def test_withdrawals_are_told(open_shop: Shop) -> None:
