@@ -20,7 +20,7 @@ from aigc_core.contracts.tally import SchemaTallies, gate_result
 from aigc_core.errors import ContractInvalid, SourceInvalid
 from aigc_core.records import RuleResult, SourceFile
 
-BATCH_ROWS = 50_000
+BATCH_ROWS = 20_000
 """Rows judged together: the most that is held in memory."""
 REFUSING: tuple[Level, ...] = ("block", "quarantine")
 """Levels whose rules refuse a row."""
