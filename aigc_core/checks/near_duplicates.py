@@ -76,14 +76,8 @@ def trigrams(texts: Sequence[str]) -> tuple[Codes, npt.NDArray[np.int64]]:
     return codes, offsets
 
 
-def jaccards(left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Jaccard similarity of the trigram sets of each pair of views; 0 where neither has a trigram."""
-    places = np.arange(len(left))
-    return jaccards_among([*left, *right], places, places + len(left))
-
-
 def jaccards_among(texts: Sequence[str], one: Places, other: Places) -> npt.NDArray[np.float64]:
-    """Jaccard similarity of the trigram sets of pairs of views, named by their places among the texts.
+    """Jaccard similarity of the trigram sets of pairs of views, named by their places; 0 where neither has a trigram.
 
     Trigrams are told apart by 44 mixed bits: two of a text of 500 characters meet with probability 1e-8.
     """

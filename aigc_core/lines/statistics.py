@@ -17,8 +17,6 @@ TOP = 10
 SHOWN_CHARACTERS = 120
 SAMPLE = 300
 """Different values a column's languages are told from: the ones with the smallest hashes, so always the same."""
-MOSTLY = 0.98
-"""A column is a list of pairs, a code or a language when so much of it is."""
 EXACT_DIGITS = 15
 """A double holds every whole number of so many digits; longer ones are codes, and lose digits as numbers."""
 

@@ -12,7 +12,7 @@ from aigc_core.checks.near_duplicates import (
     Settled,
     bits_in_common,
     hashed,
-    jaccards,
+    jaccards_among,
     settle,
     spec_digest,
     trigrams,
@@ -74,7 +74,7 @@ def test_near_variants_of_one_product_are_left_alone(tmp_path: Path) -> None:
 def test_a_row_goes_only_for_one_that_stays(tmp_path: Path) -> None:
     words = [f"word{number:02}" for number in range(48)]
     chain = [" ".join(words[start : start + 44]) for start in (0, 2, 4)]
-    near = [round(value, 2) for value in jaccards([chain[0], chain[1], chain[0]], [chain[1], chain[2], chain[2]])]
+    near = [round(value, 2) for value in _jaccards([chain[0], chain[1], chain[0]], [chain[1], chain[2], chain[2]])]
     assert min(near[:2]) >= 0.9 > near[2]
     settled = _settle(tmp_path, [(str(at), str(at), text) for at, text in enumerate(chain)])
     assert _marks(settled) == [(1, "D-2", True, "0"), (2, "D-2", False, "0")]
@@ -126,7 +126,7 @@ def test_trigrams_are_exact_numbers() -> None:
 def test_jaccard_is_that_of_the_sets() -> None:
     texts = ["a blue mug", "a blue mug, blue", "red", "", "aaaaaa"]
     pairs = list(combinations(texts, 2))
-    found = jaccards([one for one, _ in pairs], [other for _, other in pairs])
+    found = _jaccards([one for one, _ in pairs], [other for _, other in pairs])
     assert found == pytest.approx([_sets_alike(one, other) for one, other in pairs])
 
 
@@ -155,6 +155,13 @@ def _truth(texts: Sequence[str], least: float) -> set[int]:
     common, size = members @ members.T, members.sum(axis=1)
     alike = common / np.maximum(size[:, None] + size[None, :] - common, 1)
     return set(np.nonzero(np.triu(alike >= least, 1))[1].tolist())
+
+
+def _jaccards(left: list[str], right: list[str]) -> list[float]:
+    """Of each text and the one opposite."""
+    places = np.arange(len(left))
+    found: list[float] = jaccards_among([*left, *right], places, places + len(left)).tolist()
+    return found
 
 
 @pytest.mark.real
