@@ -40,7 +40,7 @@ _STRUCTURE = set("\n\r\t,;|\"':{}[] ")
 _LATIN = re.compile(r"[À-ÿŒœŠšŽžŸƒ‘’‚“”„‹›«»–—…•·€£¥¢§©®™°º¹²³¼½¾´¿¡\u00a0×±µ¶]")
 
 
-_NAME_IT = "name `encoding` in the recipe, (`--encoding` while it has no line)"
+_NAME_IT = "name `encoding` in the recipe (`--encoding` while it has no line)"
 
 
 @dataclass(frozen=True, slots=True)
