@@ -105,6 +105,17 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Values of one column whose rows are services: insurance, gift cards, fees, sold as if they were products."""
+
+    column: str
+    values: tuple[ValueCount, ...]
+    """As the source has them, most frequent first."""
+    basis: str
+    """Why they are taken for services, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Structure:
     """How the rows of a source belong together."""
 
@@ -140,6 +151,8 @@ class Profile:
     columns: tuple[ColumnProfile, ...]
     structure: Structure
     seconds: float
+    services: tuple[Services, ...] = ()
+    """Rows that are no products."""
 
     @property
     def unreadable_rows(self) -> int:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from aigc_core.contracts.profile import ColumnProfile, Profile
+from aigc_core.contracts.profile import ColumnProfile, Profile, Services
 from aigc_core.lines.roles import DEFAULT_OPTION, Roles
-from aigc_core.lines.services import REASON, Services, SourceProfile
+from aigc_core.lines.services import REASON
 
 PAIRS = "attributes"
 """Column that a step makes of pairs which are no list yet."""
@@ -87,8 +87,7 @@ def _keys(roles: Roles) -> Iterator[Step]:
 def services_of(profile: Profile, roles: Roles) -> tuple[Services, ...]:
     """What the source sells beside products, by columns that the line has."""
     known = {one.source for one in roles.columns if not one.collected} | {profile.structure.fold_by}
-    found = profile.services if isinstance(profile, SourceProfile) else ()
-    return tuple(one for one in found if one.column in known)
+    return tuple(one for one in profile.services if one.column in known)
 
 
 def _services(profile: Profile, roles: Roles) -> Iterator[Step]:

@@ -4,10 +4,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aigc_core.contracts.profile import Profile
+from aigc_core.contracts.profile import Profile, Services
 from aigc_core.lines.cleaning_draft import services_of
 from aigc_core.lines.roles import Roles
-from aigc_core.lines.services import REASON, Services
+from aigc_core.lines.services import REASON
 from aigc_core.lines.sizes import Sizes
 from aigc_core.lines.statistics import shortened
 from aigc_core.storage.sources import public_name

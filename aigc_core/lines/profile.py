@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from aigc_core.contracts.profile import ColumnProfile, LineProfile, Profile, Structure
+from aigc_core.contracts.profile import ColumnProfile, LineProfile, Profile, Services, Structure
 from aigc_core.contracts.reading import Reading
 from aigc_core.errors import UserError
-from aigc_core.lines.services import Services, SourceProfile, services_in
+from aigc_core.lines.services import services_in
 from aigc_core.lines.spill import Spilled, asked, spill
 from aigc_core.lines.statistics import column_profile
 from aigc_core.lines.structure import structure_of
@@ -40,7 +40,7 @@ def shown_source(profile: Profile) -> str:
     return public_name(profile.source)
 
 
-def profile_source(path: str, *, reading: Reading = DETECTED) -> SourceProfile:
+def profile_source(path: str, *, reading: Reading = DETECTED) -> Profile:
     """Read a source and say what its columns hold and how its rows belong together.
 
     The rows pass through a folder on disk, as large as the source uncompressed.
@@ -58,7 +58,7 @@ def profile_source(path: str, *, reading: Reading = DETECTED) -> SourceProfile:
     with tempfile.TemporaryDirectory(prefix="aigc-profile-") as scratch:
         spilled = spill(path, read_source(path, reading=reading), Path(scratch))
         columns, structure, services = _described(spilled)
-    return SourceProfile(
+    return Profile(
         source=path,
         files=files,
         rows=spilled.rows + sum(found.rows for found in spilled.unreadable),

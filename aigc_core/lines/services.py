@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aigc_core.contracts.profile import ColumnProfile, Profile, Structure, ValueCount
+from aigc_core.contracts.profile import ColumnProfile, Services, Structure, ValueCount
 from aigc_core.lines.names import category_rank, name_rank, word_list
 
 if TYPE_CHECKING:
@@ -21,24 +21,6 @@ MANY_LINES = 20
 TIMES_THE_REST = 2
 """How many times the lines of the longest other product it has."""
 REASON = "a service and no product"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """Values of one column whose rows are services."""
-
-    column: str
-    values: tuple[ValueCount, ...]
-    """As the source has them, most frequent first."""
-    basis: str
-    """Why they are taken for services, in words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceProfile(Profile):
-    """A profile with what drafting a line from it needs besides."""
-
-    services: tuple[Services, ...] = ()
 
 
 def services_in(

@@ -9,11 +9,12 @@ from strange_files import SHOPIFY, body, shopify_export, word
 
 from aigc_core.contracts.cleaning import Cleaner
 from aigc_core.contracts.content_line import read_content_line
+from aigc_core.contracts.profile import Services
 from aigc_core.contracts.recipe import Recipe
 from aigc_core.contracts.schema import RawRow
 from aigc_core.lines.draft import Draft, draft_line
 from aigc_core.lines.profile import profile_source
-from aigc_core.lines.services import REASON, Services
+from aigc_core.lines.services import REASON
 
 Found = Callable[[str, Sequence[str]], tuple[Services, ...]]
 
