@@ -56,18 +56,20 @@ class Split(NamedTuple):
 
     accepted: pa.Table
     """Typed as `arrow_schema` says, in source order."""
-    numbers: tuple[int, ...]
-    """Where each accepted row stands in the source."""
     refused: tuple[Refused, ...]
     repeated: int
     """Rows equal to an accepted one: same key, same content."""
     unlabelled: pa.Table
-    """Rows that hold but for a missing value of the column set aside: typed, that column null, and a last column
-    `number` with where each stands in the source."""
+    """Rows that hold but for a missing value of the column set aside: typed, that column null."""
     rows: tuple[RawRow, ...]
     """The accepted rows as they came to the door."""
     unlabelled_rows: tuple[RawRow, ...]
     """Likewise those set aside."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Where each accepted row stands in the source."""
+        return tuple(row.number for row in self.rows)
 
 
 class RowVerdict(NamedTuple):
@@ -217,14 +219,12 @@ class Door:
         self._repeated += len(repeats)
         self._unlabelled += len(aside)
         self._reasons.update(one.reason for one in refused)
-        numbers = tuple(rows[row].number for row in keep)
         aside = sorted(aside)
         return Split(
             accepted=chosen.cast(self._schema),
-            numbers=numbers,
             refused=refused,
             repeated=len(repeats),
-            unlabelled=self._aside(rows, table, aside),
+            unlabelled=self._aside(table, aside),
             rows=tuple(rows[row] for row in keep),
             unlabelled_rows=tuple(rows[row] for row in aside),
         )
@@ -252,11 +252,11 @@ class Door:
             (self._set_aside, f"{self._set_aside}: missing")
         }
 
-    def _aside(self, rows: Sequence[RawRow], table: pa.Table, chosen: Sequence[int]) -> pa.Table:
+    def _aside(self, table: pa.Table, chosen: Sequence[int]) -> pa.Table:
         found = table.take(pa.array(chosen, pa.int64()))
-        fields = [field.with_nullable(field.nullable or field.name == self._set_aside) for field in self._schema]
-        numbers = pa.array([rows[row].number for row in chosen], pa.int64())
-        return found.cast(pa.schema(fields)).append_column(REFUSED_SCHEMA.field("number"), numbers)
+        return found.cast(
+            pa.schema([one.with_nullable(one.nullable or one.name == self._set_aside) for one in self._schema])
+        )
 
     def _refused(self, row: RawRow, complaints: Sequence[_Complaint]) -> Refused:
         # A row that lacks the column set aside is no bad one for that: what else is wrong comes first.

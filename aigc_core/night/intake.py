@@ -42,7 +42,6 @@ def take_catalogue(night: Night) -> CatalogueSnapshot:
     path = folder.file("catalogue.parquet")
 
     def take() -> tuple[CatalogueSnapshot, Sequence[Path]]:
-        _require_unchanged(night)
         snapshot = _take_items(night.source, line, workspace, path, confirm_drop=night.confirm_drop)
         _require_unchanged(night)
         return snapshot, [path]

@@ -95,7 +95,7 @@ def take_in(source: str, entrance: Entrance, scratch: Path) -> TakenIn:
     ):
         for split in door.split(flow.rows()):
             kept.write(_with_carried(split.accepted, split.rows, schema))
-            apart.write(_with_carried(split.unlabelled.drop_columns(NUMBER), split.unlabelled_rows, free))
+            apart.write(_with_carried(split.unlabelled, split.unlabelled_rows, free))
             held.write(flow.with_ids(split))
             report_progress(Progress(stage=f"ingest {entrance.name}", done=flow.read, total=None))
     gates = door.finish(str(accepted))

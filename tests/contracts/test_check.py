@@ -271,7 +271,8 @@ def labelled(*rows: dict[str, object], folder: Path) -> tuple[Door, Split]:
 def test_rows_that_lack_only_the_column_set_aside_are_kept_apart(tmp_path: Path) -> None:
     whole: dict[str, object] = {"item_id": "1", "size": 2, "text": "A mug."}
     door, found = labelled(whole, whole | {"text": " "}, whole | {"text": None, "size": 0}, folder=tmp_path)
-    assert found.unlabelled.to_pylist() == [{"item_id": "1", "size": 2, "text": None, "number": 2}]
+    assert found.unlabelled.to_pylist() == [{"item_id": "1", "size": 2, "text": None}]
+    assert [row.number for row in found.unlabelled_rows] == [2]
     assert [one.detail for one in found.refused] == ["size: below 1; text: missing"]
     record = door.record(name="corpus", source="f.csv")
     assert (record.rows, record.accepted, record.unlabelled, record.quarantined) == (3, 1, 1, 1)
@@ -435,7 +436,7 @@ def test_every_row_ends_in_one_place_however_batches_are_cut(
         record = door.record(name="corpus", source="f")
         assert record.rows == record.accepted + record.quarantined + record.repeated + record.unlabelled == len(rows)
         accepted = [number for one in found for number in one.numbers]
-        aside = [number for one in found for number in one.unlabelled["number"].to_pylist()]
+        aside = [row.number for one in found for row in one.unlabelled_rows]
         return accepted, [row.number for one in found for row in one.refused], aside, record.repeated
 
     accepted, refused, aside, repeated = places(size)
