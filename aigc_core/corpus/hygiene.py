@@ -19,12 +19,12 @@ from aigc_core.checks.duplicates import signature
 from aigc_core.checks.licences import held_against
 from aigc_core.checks.near_duplicates import settle, spec_digest
 from aigc_core.checks.training_pairs import JudgedPairs, PairJudge, Verdict, json_or_text, masked_jsons, replaced
-from aigc_core.contracts.check import REFUSED_SCHEMA
 from aigc_core.contracts.hygiene import Hygiene
 from aigc_core.errors import ConservationBroken, SourceInvalid
 from aigc_core.ids import fingerprint
 from aigc_core.storage.files import ParquetSink, read_batches
 from aigc_core.storage.indexes import spilling_database
+from aigc_core.storage.intake import HELD
 
 HARMFUL_SHARE = 0.05
 """A source with a larger share of rows with illegal or harmful content should be dropped (TRUST 4.3, S33b)."""
@@ -128,7 +128,7 @@ def inspect_pairs(candidates: Path, kept: Path, refused: Path, rules: Hygiene, *
             raw; further columns are handed on. `came`, where it stands: the source row as JSON.
         kept: written in the order of the candidates; their columns but `came`, text, raw and attributes masked (and
             `attributes_digest` made anew), licence and source filled in, and `flags`.
-        refused: written; rows of `REFUSED_SCHEMA`. `raw` is what came, its strings masked where personal data is
+        refused: written; rows of `storage.intake.HELD`. `raw` is what came, its strings masked where personal data is
             masked or refused.
         rules: the recipe's `hygiene`.
         scratch: folder for what is spilled, made when missing; about four times the size of the candidates.
@@ -169,7 +169,7 @@ def inspect_unlabelled(candidates: Path, kept: Path, refused: Path, rules: Hygie
         candidates: Parquet of `UNLABELLED_CANDIDATES`; text is made of the attributes, `label: value` a line.
         kept: written in the order of the candidates; their columns, attributes, text and raw masked, licence and
             source filled in, `came` empty.
-        refused: written; rows of `REFUSED_SCHEMA`.
+        refused: written; rows of `storage.intake.HELD`.
         rules: the recipe's `hygiene`.
 
     Raises:
@@ -334,7 +334,7 @@ class _Ends:
     """The two files in which every candidate ends, and what is counted on the way."""
 
     def __init__(self, kept: Path, refused: Path, schema: pa.Schema, *, masks: bool) -> None:
-        self.keeping, self.refusing = ParquetSink(kept, schema), ParquetSink(refused, REFUSED_SCHEMA)
+        self.keeping, self.refusing = ParquetSink(kept, schema), ParquetSink(refused, HELD)
         self.tally, self._schema, self._masks = _Tally(), schema, masks
 
     def __enter__(self) -> None:
@@ -386,10 +386,11 @@ def _refused(batch: pa.RecordBatch, known: Mapping[int, dict[str, Any]], fallen:
         owns = [_own(known[index]["attributes"] or row["attributes"]) for index, row in zip(fallen, rows, strict=True)]
         raws = masked_jsons([(raw, own, row["locale"]) for raw, own, row in zip(raws, owns, rows, strict=True)])
     told = [
-        {name: known[index][name] for name in ("column", "reason", "detail")} | {"number": row["number"], "raw": raw}
+        {name: known[index][name] for name in ("column", "reason", "detail")}
+        | {"number": row["number"], "item_id": row["item_id"], "raw": raw}
         for index, row, raw in zip(fallen, rows, raws, strict=True)
     ]
-    return pa.Table.from_pylist(told, schema=REFUSED_SCHEMA)
+    return pa.Table.from_pylist(told, schema=HELD)
 
 
 def _own(attributes: Sequence[Mapping[str, str | None]] | None) -> list[tuple[str, str]]:

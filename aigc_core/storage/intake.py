@@ -32,12 +32,12 @@ row as it came, as JSON."""
 CARRIED = (RAW, LICENCE, SOURCE, CAME)
 _KEY = "item_id"
 _ROW_COUNT = "SELECT count(*) FROM "
-_HELD = pa.schema([*REFUSED_SCHEMA, pa.field(_KEY, pa.string())])
+HELD = pa.schema([*REFUSED_SCHEMA, pa.field(_KEY, pa.string())])
 """Refused rows, each with the id it claims to have, as far as it can be read."""
 QUARANTINE = pa.schema(
     [
         *(pa.field(name, pa.string(), nullable=False) for name in ("line", "door", "source", "source_sha256")),
-        *_HELD,
+        *HELD,
         pa.field("refused_at", pa.timestamp("us", "UTC"), nullable=False),
         pa.field("ingested", pa.string()),
     ]
@@ -91,7 +91,7 @@ def take_in(source: str, entrance: Entrance, scratch: Path) -> TakenIn:
     with (
         ParquetSink(accepted, schema) as kept,
         ParquetSink(unlabelled, free) as apart,
-        ParquetSink(refused, _HELD) as held,
+        ParquetSink(refused, HELD) as held,
     ):
         for split in door.split(flow.rows()):
             kept.write(_with_carried(split.accepted, split.rows, schema))
@@ -224,7 +224,7 @@ class _Flow:
         judged = len(split.rows) + len(split.refused) + split.repeated + len(split.unlabelled_rows)
         ids = dict(self._ids.popleft() for _ in range(judged))
         claimed = pa.array([ids[one.number] for one in split.refused], pa.string())
-        return refused_table(split.refused).append_column(_HELD.field(_KEY), claimed)
+        return refused_table(split.refused).append_column(HELD.field(_KEY), claimed)
 
     def _counted(self) -> Iterator[list[RawRow]]:
         for batch in read_source(self._source, reading=self._entrance.reading):

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aigc_core.contracts.check import REFUSED_SCHEMA
 from aigc_core.contracts.hygiene import Hygiene
 from aigc_core.corpus.hygiene import inspect_pairs
+from aigc_core.storage.intake import HELD
 
 ATTRIBUTES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
 NAMES = ("item_id", "product_group", "locale", "text", "category", "licence", "source", "raw")
@@ -42,6 +42,6 @@ def test_rows_in_are_rows_out(rows: list[dict[str, object]]) -> None:
         report = inspect_pairs(candidates, kept, refused, rules, scratch=scratch)
         stays, goes = pq.read_table(kept), pq.read_table(refused)
     assert sorted(stays["number"].to_pylist() + goes["number"].to_pylist()) == list(range(len(rows)))
-    assert goes.schema == REFUSED_SCHEMA
+    assert goes.schema == HELD
     assert (report.kept, report.refused) == (stays.num_rows, goes.num_rows)
     assert sum(report.reasons.values()) == report.refused
