@@ -267,5 +267,4 @@ def _labelled(origin: Origin, entrance: Entrance, refused: Sequence[Path]) -> It
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         for name, value in constant.items():
             columns[name] = pa.array([value] * batch.num_rows, QUARANTINE.field(name).type)
-        columns.setdefault(_KEY, pa.nulls(batch.num_rows, pa.string()))
         yield pa.RecordBatch.from_arrays([columns[name] for name in QUARANTINE.names], schema=QUARANTINE)
