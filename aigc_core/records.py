@@ -4,6 +4,7 @@ All paths are strings relative to nothing: absolute paths or URIs inside the lak
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aigc_core.errors import AuditBlocked, ConservationBroken
 
@@ -21,6 +22,8 @@ TERMINAL_STATES = (
 """Every request ends in exactly one of these (see the README's words)."""
 
 Counts = dict[str, int]
+EngineName = Literal["hf", "ct2", "endpoint", "vllm", "template"]
+"""What can write texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +223,14 @@ class Sampling:
     max_new_tokens: int = 160
     repetition_window: int = 0
     """0 switches it off: otherwise a text whose last `n` tokens repeat thrice in a row is cut as a loop."""
+    stop: tuple[str, ...] = ()
+    """A text ends before the first of these strings."""
+    best_of: int = 1
+    """Drafts written for a request, of which the best is kept."""
+    watermark: str = ""
+    """Canonical JSON of the watermark's settings without its key; empty for none."""
+    json_schema: str = ""
+    """Canonical JSON of the schema a text must follow; empty for free text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 from aigc_core.checks.base import RowCheck
 from aigc_core.checks.registry import build_row_checks
 from aigc_core.contracts.content_line import ContentLine
+from aigc_core.contracts.generation import Generation
 from aigc_core.engines.base import Generator, Trainer
 from aigc_core.engines.template import TemplateEngine
 from aigc_core.errors import IntegrityBroken, LakeUnusable, ModelInvalid, UserError
@@ -212,10 +213,11 @@ def open_generator(model: ModelVersion, line: ContentLine) -> Generator:
 
     Raises:
         ModelInvalid: the model's files changed since it was registered.
+        MissingExtra: the engine needs a package that is not installed.
     """
     if model.engine == "template":
         return TemplateEngine(line.recipe.generation.template)
-    engine = _hf(model.path, line.recipe.generation.slots)
+    engine = _kept(model.engine, model.path, line.recipe.generation.model_dump_json())
     if engine.model_digest != model.digest:
         raise ModelInvalid(
             f"The model in {model.path} is not the one that was registered: its files changed.",
@@ -231,7 +233,7 @@ def open_trainer(line: ContentLine, corpus: CorpusVersion) -> Trainer:
     return SftTrainer(line.name, line.recipe.model, corpus_fingerprint=corpus.fingerprint)
 
 
-def dtype_of(model: ModelVersion) -> str:
+def dtype_of(model: ModelVersion, line: ContentLine) -> str:
     """Numeric type the model generates in on this machine; part of every request key."""
     if model.engine == "template":
         return TemplateEngine.dtype
@@ -241,10 +243,16 @@ def dtype_of(model: ModelVersion) -> str:
 
 
 @lru_cache(maxsize=1)
-def _hf(path: str, slots: int) -> Generator:
-    from aigc_core.engines.hf import HfEngine
+def _kept(engine: str, path: str, generation: str) -> Generator:
+    """The engine, with settings as JSON: equal settings find the one that is open."""
+    settings = Generation.model_validate_json(generation)
+    match engine:
+        case "hf":
+            from aigc_core.engines.hf import HfEngine
 
-    return HfEngine(path, slots=slots)
+            return HfEngine(path, slots=settings.slots)
+        case _:
+            raise ModelInvalid(f"There is no engine {engine!r}.")
 
 
 def finished_run(workspace: Workspace, run_id: str) -> RunSummary:

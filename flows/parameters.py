@@ -2,9 +2,11 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar, get_type_hints
+from typing import Annotated, TypeVar, get_type_hints
 
 from pydantic import Field
+
+from aigc_core.records import EngineName
 
 Made = TypeVar("Made", bound=Callable[..., object])
 
@@ -26,8 +28,10 @@ Limit = Annotated[
     int | None, Field(description="At most so many items, held-out product groups first.", ge=1, le=5_000_000)
 ]
 Engine = Annotated[
-    Literal["hf", "template"] | None,
-    Field(description="What writes: hf is a language model, template needs none; the recipe's when empty."),
+    EngineName | None,
+    Field(
+        description="What writes: hf, ct2 and vllm run a language model here, endpoint asks a server, template needs none; the recipe's when empty."
+    ),
 ]
 Model = Annotated[
     str | None, Field(description="Local folder or hub id to write with instead of the line's own model.")

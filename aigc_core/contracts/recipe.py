@@ -9,9 +9,10 @@ from zoneinfo import available_timezones
 import yaml
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from aigc_core.contracts.cleaning_steps import Step
+from aigc_core.contracts.generation import Generation
 from aigc_core.contracts.hygiene import Hygiene
 from aigc_core.contracts.positions import line_of, load_yaml
 from aigc_core.contracts.reading import Reading
@@ -93,36 +94,6 @@ class Model(Strict):
     """`starter`, a local folder, or a hub id."""
     starter: Starter = Starter()
     training: Training = Training()
-
-
-class Sampled(Strict):
-    """Decoding; see `records.Sampling`."""
-
-    temperature: float = Field(0.7, ge=0, le=2)
-    top_p: float = Field(0.95, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
-    max_new_tokens: int = Field(160, ge=1, le=4096)
-    repetition_window: int = Field(0, ge=0, le=64)
-
-
-class Generation(Strict):
-    """How a night's texts are made."""
-
-    engine: Literal["hf", "template"] = "hf"
-    sampling: Sampled = Sampled()
-    attempts: int = Field(3, ge=1, le=10)
-    slots: int = Field(128, ge=1, le=4096)
-    """Requests generated side by side."""
-    shard_rows: int = Field(2000, ge=1, le=2000)
-    regenerate_on: frozenset[Literal["attributes", "prompt", "model", "sampling"]] = frozenset({"attributes", "prompt"})
-    """Changes that make a published text be written again."""
-    template: dict[Locale, str] = Field(default_factory=dict)
-    """Sandboxed Jinja for the template engine, per locale."""
-
-    @field_serializer("regenerate_on")
-    def _in_order(self, value: frozenset[str]) -> list[str]:
-        """Sorted: a set's own order differs from process to process, and digests are made of this."""
-        return sorted(value)
 
 
 class Publish(Strict):

@@ -19,6 +19,10 @@ class TextRequest:
     prompt: str
     attributes: tuple[tuple[str, str], ...]
     """(name, value) in prompt order; names may repeat."""
+    turns: tuple[tuple[str, str], ...] = ()
+    """(role, content) said before the prompt; with any, the model's chat template is used."""
+    limit: int | None = None
+    """Most tokens of this text; the sampling's when None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,8 @@ class GeneratedText:
     prompt_tokens: int = 0
     tokens: int = 0
     """Generated tokens, the stop token left out."""
+    discarded_tokens: int = 0
+    """Tokens made for this text and thrown away, e.g. those of the drafts that were not kept."""
     mean_logprob: float | None = None
     """Mean natural-log probability per generated token under the unmodified model; None without a model."""
     error: str = ""

@@ -209,4 +209,4 @@ def occasion(night: Night) -> Occasion:
 
 def _making(line: ContentLine, model: ModelVersion) -> Making:
     rules = rules_digest(line, row_checks(line))
-    return making_of(line.recipe, model, dtype=dtype_of(model), check_config_digest=rules)
+    return making_of(line.recipe, model, dtype=dtype_of(model, line), check_config_digest=rules)

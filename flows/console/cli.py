@@ -49,6 +49,9 @@ class EngineName(StrEnum):
     """What writes."""
 
     hf = "hf"
+    ct2 = "ct2"
+    endpoint = "endpoint"
+    vllm = "vllm"
     template = "template"
 
 
