@@ -29,9 +29,7 @@ Limit = Annotated[
 ]
 Engine = Annotated[
     EngineName | None,
-    Field(
-        description="What writes: hf, ct2 and vllm run a language model here, endpoint asks a server, template needs none; the recipe's when empty."
-    ),
+    Field(description="What writes: hf, ct2, vllm run a model here, endpoint asks a server, template needs none."),
 ]
 Model = Annotated[
     str | None, Field(description="Local folder or hub id to write with instead of the line's own model.")
