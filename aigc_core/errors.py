@@ -7,6 +7,7 @@ AigcError                 exit 1  anything unexpected
 │   ├── ContractInvalid           a contract file that does not hold
 │   ├── SourceInvalid             a catalogue or corpus file that cannot be read or mapped
 │   ├── CatalogueShrunk           more items are gone than may go unnoticed
+│   ├── CapPassed                 the plan costs more than the recipe allows without a person's word
 │   ├── ModelInvalid              a model that cannot be found, loaded or trusted
 │   ├── LakeUnusable              the lake cannot be read or written
 │   ├── QueryRefused              a query that is not one read-only SELECT, or that failed
@@ -60,6 +61,10 @@ class SourceInvalid(UserError):
 
 class CatalogueShrunk(UserError):
     """More items are gone from the catalogue than may go unnoticed: a person must confirm it."""
+
+
+class CapPassed(UserError):
+    """The plan passes a cap of the recipe: a person must confirm it."""
 
 
 class ModelInvalid(UserError):

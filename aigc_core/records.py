@@ -455,6 +455,8 @@ class Order:
     retry_rejected: bool = False
     confirm_drop: bool = False
     """Go on though more than a tenth of the catalogue's items are gone."""
+    confirm_cost: bool = False
+    """Go on though the plan passes a cap of the recipe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -482,3 +484,44 @@ class Night:
     started_at: str
     attempts: int
     confirm_drop: bool = False
+    confirm_cost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a plan is expected to take; None where nothing is known to tell it from."""
+
+    texts: float
+    """Texts generated, later attempts included."""
+    tokens: float | None
+    seconds: float | None
+    """Of the device, from the first text to the report."""
+    money: float | None
+    """In the recipe's currency."""
+    basis: str
+    """What the figures are drawn from, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a night would do, told before anything is generated."""
+
+    line: str
+    lake: str
+    date: str
+    source: str
+    engine: str
+    model: str
+    """Digest of the model that would write; empty where one is trained first."""
+    requests: int
+    to_generate: int
+    reasons: Counts
+    """Family of reasons (`new`, `attributes changed`, `no data` ...) -> requests; adds up to `requests`."""
+    states: Counts
+    """Terminal states known without generating -> requests."""
+    door: Door
+    estimate: Estimate
+    currency: str
+    caps: tuple[str, ...] = ()
+    """The recipe's caps that would be passed, in words."""
+    notes: tuple[str, ...] = ()

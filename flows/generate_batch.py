@@ -11,6 +11,7 @@ from aigc_core.records import Batch, ModelVersion, Night, Order, Part, RequestSe
 from flows.finetune_model import obtain_model
 from flows.ingest_corpus import ingest
 from flows.parameters import (
+    ConfirmCost,
     ConfirmDrop,
     Corpus,
     Date,
@@ -68,11 +69,13 @@ def generate_batch(
     retrain: Retrain = False,
     retry_rejected: RetryRejected = False,
     confirm_drop: ConfirmDrop = False,
+    confirm_cost: ConfirmCost = False,
 ) -> Batch:
     """Make a sealed batch and stop: the nightly flow with the same values then audits and publishes it."""
     order = Order(
         line=line, source=source, corpus=corpus, lake=lake, date=date, limit=limit,
         engine=engine, model=model, retrain=retrain, retry_rejected=retry_rejected, confirm_drop=confirm_drop,
+        confirm_cost=confirm_cost,
     )  # fmt: skip
     night = start(order)
     pairs, catalogue = ingest(night)

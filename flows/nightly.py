@@ -7,6 +7,7 @@ from flows.finetune_model import obtain_model
 from flows.generate_batch import plan, start, write_batch
 from flows.ingest_corpus import ingest
 from flows.parameters import (
+    ConfirmCost,
     ConfirmDrop,
     Corpus,
     Date,
@@ -37,11 +38,13 @@ def nightly(
     retrain: Retrain = False,
     retry_rejected: RetryRejected = False,
     confirm_drop: ConfirmDrop = False,
+    confirm_cost: ConfirmCost = False,
 ) -> RunSummary:
     """Catalogue in, model ready, texts written, judged and published, report out. Run again it adds nothing."""
     order = Order(
         line=line, source=source, corpus=corpus, lake=lake, date=date, limit=limit,
         engine=engine, model=model, retrain=retrain, retry_rejected=retry_rejected, confirm_drop=confirm_drop,
+        confirm_cost=confirm_cost,
     )  # fmt: skip
     night = start(order)
     pairs, catalogue = ingest(night)

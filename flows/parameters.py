@@ -38,6 +38,7 @@ Retrain = Annotated[bool, Field(description="Fine-tune even though a champion se
 ConfirmDrop = Annotated[
     bool, Field(description="Go on though more than a tenth of the catalogue's items are gone since last time.")
 ]
+ConfirmCost = Annotated[bool, Field(description="Go on though the plan passes a cap of the recipe.")]
 RetryRejected = Annotated[bool, Field(description="Write again what was rejected before under the same rules.")]
 
 

@@ -30,7 +30,7 @@ def start(order: Order) -> Night:
     """
     workspace = open_workspace(order.lake)
     line = workspace.line(order.line)
-    pinned = _pin(order, workspace, line)
+    pinned = pin(order, workspace, line)
     workspace.require_writable()
     night = _unfinished(workspace, pinned) or pinned
     folder = workspace.run(night.run_id)
@@ -40,8 +40,14 @@ def start(order: Order) -> Night:
     kept = folder.recall(RUN, Night)
     if kept is None:
         folder.note(RUN, night, (), seconds=0.0)
-    # Equal files may have moved since the run began, and a drop may have been confirmed.
-    return replace(kept or night, source=pinned.source, corpus=pinned.corpus, confirm_drop=pinned.confirm_drop)
+    # Equal files may have moved since the run began, and a drop or a cost may have been confirmed.
+    return replace(
+        kept or night,
+        source=pinned.source,
+        corpus=pinned.corpus,
+        confirm_drop=pinned.confirm_drop,
+        confirm_cost=pinned.confirm_cost,
+    )
 
 
 def catalogue_source(order: Order | Night, line: ContentLine) -> str | None:
@@ -73,7 +79,12 @@ def open_night(night: Night) -> tuple[Workspace, ContentLine, RunFolder]:
     return workspace, line, workspace.run(night.run_id)
 
 
-def _pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
+def pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
+    """The night an order asks for; nothing is written.
+
+    Raises:
+        UserError: the order cannot be carried out.
+    """
     engine = order.engine or line.recipe.generation.engine
     day = _day(order.date)
     source, corpus = _required_source(order, line), corpus_source(order, line)
@@ -89,6 +100,7 @@ def _pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
         **asdict(order),
         "lake": None,
         "confirm_drop": None,
+        "confirm_cost": None,
         "source": came,
         "engine": engine,
         "model": model,
@@ -117,6 +129,7 @@ def _pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         attempts=line.recipe.generation.attempts,
         confirm_drop=order.confirm_drop,
+        confirm_cost=order.confirm_cost,
     )
 
 
