@@ -14,7 +14,8 @@ from aigc_core.engines.loading import (
     prompt_ids,
 )
 from aigc_core.engines.padded import PaddedDecoder
-from aigc_core.engines.slots import Row, SlotDecoder, Stopping, fits_slots
+from aigc_core.engines.rows import Row, Stopping
+from aigc_core.engines.slots import SlotDecoder, fits_slots
 from aigc_core.events import Progress, report_progress
 from aigc_core.ids import seed_of
 from aigc_core.records import Sampling

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from aigc_core.engines.slots import Row, Stopping, draw
+from aigc_core.engines.rows import Row, Stopping
+from aigc_core.engines.sampling import LogitsStep
+from aigc_core.engines.slots import draw
 from aigc_core.records import Sampling
 
 if TYPE_CHECKING:
@@ -17,9 +19,17 @@ MOST_ROWS = 32
 class PaddedDecoder:
     """Generates rows batch by batch."""
 
-    def __init__(self, model: "PreTrainedModel", slots: int, sampling: Sampling, stopping: Stopping) -> None:
-        """Take any causal language model that `model.generate` serves."""
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        slots: int,
+        sampling: Sampling,
+        stopping: Stopping,
+        steps: Sequence[LogitsStep] = (),
+    ) -> None:
+        """Take any causal language model that `model.generate` serves; see `SlotDecoder`."""
         self._model = model
+        self._steps = steps
         self._size = min(slots, MOST_ROWS)
         self._sampling = sampling
         self._stopping = stopping
@@ -52,15 +62,21 @@ class PaddedDecoder:
                 input_ids=torch.tensor(tokens, device=self._model.device),
                 attention_mask=torch.tensor(mask, device=self._model.device),
                 generation_config=config,
-                logits_processor=LogitsProcessorList([_KeyedChoice(batch, self._sampling, self._stopping, end)]),
+                logits_processor=LogitsProcessorList([self._choice(batch, end)]),
             )
+
+    def _choice(self, batch: Sequence[Row], end: int) -> "_KeyedChoice":
+        return _KeyedChoice(batch, self._sampling, self._stopping, self._steps, end)
 
 
 class _KeyedChoice:
     """A logits processor that leaves a row one choice: its keyed draw, or the end token when finished."""
 
-    def __init__(self, rows: Sequence[Row], sampling: Sampling, stopping: Stopping, end: int) -> None:
+    def __init__(
+        self, rows: Sequence[Row], sampling: Sampling, stopping: Stopping, steps: Sequence[LogitsStep], end: int
+    ) -> None:
         self._rows = rows
+        self._steps = steps
         self._sampling = sampling
         self._stopping = stopping
         self._end = end
@@ -68,7 +84,7 @@ class _KeyedChoice:
     def __call__(self, input_ids: "Tensor", scores: "Tensor") -> "Tensor":
         import torch
 
-        tokens, logprobs = draw(scores, self._rows, self._sampling)
+        tokens, logprobs = draw(scores, self._rows, self._sampling, self._steps)
         chosen = [
             self._end if row.finish is not None or row.take(token, logprob, self._stopping) else token
             for row, token, logprob in zip(self._rows, tokens, logprobs, strict=True)

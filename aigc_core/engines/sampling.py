@@ -5,11 +5,13 @@ it hold less than `top_p` of the mass, else draw again. That is the same distrib
 vocabulary gives, without the sort, which costs more than the forward pass of a small model.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from aigc_core.engines.rows import Row
 from aigc_core.records import Sampling
 
 if TYPE_CHECKING:
@@ -21,6 +23,18 @@ REDRAWS = 16
 """Rejections after which a row is sorted after all; the distribution stays exact either way."""
 COLDEST = 1e-5
 """Temperatures below this are greedy: the division would overflow."""
+
+
+class LogitsStep(Protocol):
+    """Changes what may be chosen next: a watermark, a grammar.
+
+    A row's logits may depend on that row alone (its prompt, tokens and key), else its text would depend on its
+    neighbours; rows come in any order and are started again from their first token after an out-of-memory.
+    """
+
+    def __call__(self, logits: "Tensor", rows: Sequence[Row]) -> "Tensor":
+        """Changed logits in a new tensor; both (rows, vocabulary), one row each of `rows`."""
+        ...
 
 
 def uniforms(seeds: Unsigned, positions: Unsigned, draw: int) -> npt.NDArray[np.float64]:
@@ -38,7 +52,7 @@ def uniforms(seeds: Unsigned, positions: Unsigned, draw: int) -> npt.NDArray[np.
 
 
 def choose(
-    logits: "Tensor", sampling: Sampling, *, seeds: Unsigned, positions: Unsigned
+    logits: "Tensor", sampling: Sampling, *, seeds: Unsigned, positions: Unsigned, steered: "Tensor | None" = None
 ) -> tuple[list[int], list[float]]:
     """Choose one token a row.
 
@@ -47,17 +61,19 @@ def choose(
         sampling: temperature, top_k, top_p in that order, as `transformers` applies them.
         seeds: (rows,) from `ids.seed_of`.
         positions: (rows,) tokens each row has generated before.
+        steered: what to choose from, of the same shape; `logits` when None.
 
     Returns:
         Tokens, and their natural-log probabilities under the unmodified model; NaN for logits not finite.
     """
     logits = logits.float()
+    steered = logits if steered is None else steered.float()
     if sampling.temperature < COLDEST:
-        tokens = logits.argmax(-1)
+        tokens = steered.argmax(-1)
     elif sampling.top_k:
-        tokens = _draw_top_k(logits, sampling, uniforms(seeds, positions, 0))
+        tokens = _draw_top_k(steered, sampling, uniforms(seeds, positions, 0))
     else:
-        tokens = _draw_top_p(_softmax(logits, sampling.temperature), sampling.top_p, seeds, positions)
+        tokens = _draw_top_p(_softmax(steered, sampling.temperature), sampling.top_p, seeds, positions)
     logprobs = logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
     return tokens.tolist(), logprobs.tolist()
 

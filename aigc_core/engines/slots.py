@@ -4,16 +4,14 @@ Each row of the cache holds one text, and live rows are kept together: the last 
 finished texts, and waiting prompts are taken in behind them. The model's own forward runs over the live rows.
 """
 
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aigc_core.engines.base import FinishReason
-from aigc_core.engines.sampling import choose
+from aigc_core.engines.rows import Row, Stopping
+from aigc_core.engines.sampling import LogitsStep, choose
 from aigc_core.records import Sampling
 
 if TYPE_CHECKING:
@@ -29,57 +27,6 @@ REFILL_SHARE = 0.125
 CACHE_SHARE = 0.6
 """Of the memory free on the device, at most so much is taken for keys and values."""
 CPU_CACHE_BYTES = 6 * 2**30
-
-
-@dataclass(slots=True)
-class Row:
-    """One text in the making."""
-
-    key: str
-    prompt: list[int]
-    seed: int
-    limit: int
-    """Most tokens to generate."""
-    tokens: list[int] = field(default_factory=list)
-    logprob: float = 0.0
-    """Sum over `tokens`, in nats."""
-    finish: FinishReason | None = None
-
-    @property
-    def length(self) -> int:
-        """Tokens so far, prompt included."""
-        return len(self.prompt) + len(self.tokens)
-
-    def take(self, token: int, logprob: float, stopping: "Stopping") -> bool:
-        """Add one token; whether the text is finished with it."""
-        if not math.isfinite(logprob):
-            self.finish = "error"
-        elif token in stopping.tokens:
-            self.finish = "stop"
-        else:
-            self.tokens.append(token)
-            self.logprob += logprob
-            if is_loop(self.tokens, stopping.repetition_window):
-                self.finish = "loop"
-            elif len(self.tokens) >= self.limit:
-                self.finish = "length"
-        return self.finish is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopping:
-    """When a text ends before its limit."""
-
-    tokens: frozenset[int]
-    repetition_window: int
-
-
-def is_loop(tokens: Sequence[int], window: int) -> bool:
-    """Whether the last `3 * window` tokens repeat something of at most `window` tokens; window 0: never."""
-    if not window or len(tokens) < 3 * window:
-        return False
-    tail = tokens[-3 * window :]
-    return any(tail[-1] == tail[-1 - period] and tail[period:] == tail[:-period] for period in range(1, window + 1))
 
 
 def fits_slots(model: "PreTrainedModel") -> bool:
@@ -163,9 +110,17 @@ class SlotCache:
 class SlotDecoder:
     """Generates rows in slots."""
 
-    def __init__(self, model: "PreTrainedModel", slots: int, sampling: Sampling, stopping: Stopping) -> None:
-        """Take a model for which `fits_slots` holds."""
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        slots: int,
+        sampling: Sampling,
+        stopping: Stopping,
+        steps: Sequence[LogitsStep] = (),
+    ) -> None:
+        """Take a model for which `fits_slots` holds; `steps` change the logits before each choice, in order."""
         self._model = model
+        self._steps = steps
         self._slots = slots
         self._sampling = sampling
         self._stopping = stopping
@@ -236,7 +191,7 @@ class SlotDecoder:
     def _take(self, logits: "Tensor", first: int, cache: SlotCache) -> list[Row]:
         """Give each live row from `first` on its next token; return those that finish, their slots freed."""
         rows = self._live[first:]
-        tokens, logprobs = draw(logits, rows, self._sampling)
+        tokens, logprobs = draw(logits, rows, self._sampling, self._steps)
         ended = [
             first + offset
             for offset, (row, token, logprob) in enumerate(zip(rows, tokens, logprobs, strict=True))
@@ -258,11 +213,16 @@ class SlotDecoder:
         del self._live[count:]
 
 
-def draw(logits: "Tensor", rows: Sequence[Row], sampling: Sampling) -> tuple[list[int], list[float]]:
-    """Each row's next token and its log-probability, from logits (rows, vocabulary)."""
+def draw(
+    logits: "Tensor", rows: Sequence[Row], sampling: Sampling, steps: Sequence[LogitsStep] = ()
+) -> tuple[list[int], list[float]]:
+    """Each row's next token and its log-probability under the model, from logits (rows, vocabulary)."""
     seeds = np.array([row.seed for row in rows], dtype=np.uint64)
     positions = np.array([len(row.tokens) for row in rows], dtype=np.uint64)
-    return choose(logits, sampling, seeds=seeds, positions=positions)
+    steered = logits
+    for step in steps:
+        steered = step(steered, rows)
+    return choose(logits, sampling, seeds=seeds, positions=positions, steered=steered)
 
 
 def affordable_slots(model: "PreTrainedModel", length: int) -> int:

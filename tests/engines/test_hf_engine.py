@@ -9,7 +9,8 @@ import torch
 from aigc_core.engines.base import GeneratedText, TextRequest
 from aigc_core.engines.hf import HfEngine
 from aigc_core.engines.loading import load_model, load_tokenizer, prompt_ids
-from aigc_core.engines.slots import Row, Stopping, fits_slots, is_loop
+from aigc_core.engines.rows import Row, Stopping, is_loop
+from aigc_core.engines.slots import fits_slots
 from aigc_core.events import LOGGER_NAME
 from aigc_core.records import Sampling
 
