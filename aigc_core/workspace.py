@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from aigc_core.checks.base import RowCheck
@@ -22,7 +23,7 @@ from aigc_core.storage.delta import Table
 from aigc_core.storage.files import lake_errors
 from aigc_core.storage.known import Known
 from aigc_core.storage.models import ModelStore
-from aigc_core.storage.progress import RunFolder
+from aigc_core.storage.progress import RunFolder, as_record
 from aigc_core.storage.tombstones import Tombstones
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -40,6 +41,8 @@ _QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 """Set unless the user set them: no telemetry, JSON results, library logs shown, no chatter."""
+HISTORY = 30
+"""Latest runs that are looked back on."""
 _FOLDERS = {"catalogue": "catalogues", "corpus": "corpora", "unlabelled": "unlabelled"}
 """Name in SQL, before the line's -> folder of the lake."""
 
@@ -98,6 +101,15 @@ class Workspace:
     def run_index(self) -> Table:
         """One row a finished run."""
         return Table(str(self.lake / "run_index"))
+
+    def history(self, line: str) -> tuple[RunSummary, ...]:
+        """Summaries of the line's latest finished runs, latest first."""
+        if not self.run_index().exists():
+            return ()
+        columns = ["finished_at", "summary"]
+        rows = self.run_index().dataset().to_table(columns=columns, filter=pc.field("line") == line).to_pylist()
+        latest = sorted(rows, key=lambda row: row["finished_at"], reverse=True)[:HISTORY]
+        return tuple(as_record(RunSummary, row["summary"]) for row in latest)
 
     def models(self, line: str) -> ModelStore:
         """The line's tuned models."""

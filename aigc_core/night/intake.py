@@ -42,7 +42,7 @@ def take_catalogue(night: Night) -> CatalogueSnapshot:
     path = folder.file("catalogue.parquet")
 
     def take() -> tuple[CatalogueSnapshot, Sequence[Path]]:
-        snapshot = _take_items(night.source, line, workspace, path, confirm_drop=night.confirm_drop)
+        snapshot = take_items(night.source, line, workspace, path, confirm_drop=night.confirm_drop)
         _require_unchanged(night)
         return snapshot, [path]
 
@@ -77,7 +77,7 @@ def take_in(order: Order) -> Intake:
         )
     workspace.require_writable()
     corpus = _take_pairs(pairs, line, workspace) if pairs else None
-    snapshot = _take_items(items, line, workspace, None, confirm_drop=order.confirm_drop) if items else None
+    snapshot = take_items(items, line, workspace, None, confirm_drop=order.confirm_drop) if items else None
     return Intake(line=line.name, lake=str(workspace.lake), catalogue=snapshot, corpus=corpus)
 
 
@@ -110,9 +110,10 @@ def _take_pairs(source: str, line: ContentLine, workspace: Workspace) -> CorpusV
     return version
 
 
-def _take_items(
+def take_items(
     source: str, line: ContentLine, workspace: Workspace, path: Path | None, *, confirm_drop: bool
 ) -> CatalogueSnapshot:
+    """A line's catalogue taken in, and pinned at `path` where one is given."""
     tables = CatalogueTables(
         items=workspace.catalogue_table(line.name),
         quarantine=workspace.quarantine(line.name),

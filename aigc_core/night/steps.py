@@ -13,7 +13,8 @@ from aigc_core.catalog.outcomes import Occasion, write_findings
 from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.contracts.check import UNREADABLE
 from aigc_core.contracts.content_line import ContentLine
-from aigc_core.errors import AuditBlocked, SourceInvalid
+from aigc_core.contracts.generation import Caps
+from aigc_core.errors import AuditBlocked, CapPassed, SourceInvalid
 from aigc_core.finetune import GROUPS_FILE, finetune
 from aigc_core.generation.batch import Provenance, seal_batch
 from aigc_core.generation.repeats import repeated_requests
@@ -33,8 +34,10 @@ from aigc_core.records import (
     Shard,
     Verdicts,
 )
+from aigc_core.reporting.forecast import estimate, passed_caps, rates_of
 from aigc_core.storage.delta import Table
 from aigc_core.storage.groups import GroupSet
+from aigc_core.storage.progress import RunFolder
 from aigc_core.storage.shift import gone_from
 from aigc_core.workspace import (
     Workspace,
@@ -52,16 +55,21 @@ def obtain_model(night: Night, corpus: CorpusVersion | None) -> ModelVersion:
     workspace, line, folder = open_night(night)
 
     def obtain() -> ModelVersion:
-        if night.engine == "template" or night.model is not None:
-            return open_model(night.engine, night.model, line)
-        champion = workspace.models(line.name).champion()
-        if champion is not None and not night.retrain:
-            return champion
+        serving = serving_model(night, line, workspace)
+        if serving is not None:
+            return serving
         if corpus is None:
             raise SourceInvalid(f"{line.name} has no corpus to train on.", remedy="Name one with --corpus FILE.")
         return tuned(corpus, line, workspace)
 
     return folder.keep("model", ModelVersion, lambda: (obtain(), ()))
+
+
+def serving_model(night: Night, line: ContentLine, workspace: Workspace) -> ModelVersion | None:
+    """The model that writes without any training: the template engine, the one named, or the champion."""
+    if night.engine == "template" or night.model is not None:
+        return open_model(night.engine, night.model, line)
+    return None if night.retrain else workspace.models(line.name).champion()
 
 
 def tuned(corpus: CorpusVersion, line: ContentLine, workspace: Workspace) -> ModelVersion:
@@ -71,8 +79,40 @@ def tuned(corpus: CorpusVersion, line: ContentLine, workspace: Workspace) -> Mod
 
 
 def plan(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion) -> RequestSet:
-    """Every item and locale with the reason why it is or is not generated."""
+    """Every item and locale with the reason why it is or is not generated.
+
+    Raises:
+        CapPassed: it would take more than the recipe allows and nobody confirmed it.
+    """
     workspace, line, folder = open_night(night)
+    requests = planned(night, catalogue, model, folder)
+    if not night.confirm_cost:
+        require_within_caps(requests, model, line, workspace)
+    return requests
+
+
+def require_within_caps(requests: RequestSet, model: ModelVersion, line: ContentLine, workspace: Workspace) -> None:
+    """Ask for a person's word where a cap of the recipe would be passed.
+
+    Raises:
+        CapPassed: see above.
+    """
+    generation, prices = line.recipe.generation, line.recipe.prices
+    if generation.caps == Caps():
+        return
+    rates = rates_of(workspace.history(line.name), engine=model.engine, model=model.digest)
+    found = estimate(requests, rates, prices, attempts=generation.attempts)
+    if passed := passed_caps(found, generation.caps, prices.currency):
+        raise CapPassed(
+            f"{requests.to_generate:,} requests would take {'; '.join(passed)} (from {found.basis}).",
+            "The caps stand in the recipe, generation.caps.",
+            "`aigc plan` shows the whole plan; --confirm-cost goes on with it.",
+        )
+
+
+def planned(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion, folder: RunFolder) -> RequestSet:
+    """The plan, kept in a folder: the run's own, or one that only looks ahead."""
+    workspace, line, _ = open_night(night)
     path = folder.file("requests.parquet")
 
     def build() -> tuple[RequestSet, Sequence[Path]]:
