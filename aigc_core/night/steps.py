@@ -163,12 +163,22 @@ def next_shards(
 def write_texts(night: Night, model: ModelVersion, shard: Shard) -> Part:
     """One shard's texts."""
     _, line, folder = open_night(night)
+    return write_shard(shard, model, line, folder)
+
+
+def write_shard(shard: Shard, model: ModelVersion, line: ContentLine, folder: RunFolder) -> Part:
+    """One shard's texts, kept in a folder."""
     return generate_shard(shard, lambda: open_generator(model, line), line.recipe.sampling, folder)
 
 
 def judge_texts(night: Night, shard: Shard, part: Part) -> Verdicts:
     """What the row checks say of one shard's texts."""
     _, line, folder = open_night(night)
+    return judge_shard(shard, part, line, folder)
+
+
+def judge_shard(shard: Shard, part: Part, line: ContentLine, folder: RunFolder) -> Verdicts:
+    """What the row checks say of one shard's texts, kept in a folder."""
     checks = row_checks(line)
     rules = Rules(checks=checks, contract=line.description.objects[gate.ROWS], digest=rules_digest(line, checks))
     return screen(part, shard, rules, folder)

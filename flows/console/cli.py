@@ -38,6 +38,14 @@ Source = Annotated[
     typer.Option(help="Catalogue: CSV, JSON or Parquet; a file, folder, glob or address. [default: the line's]"),
 ]
 Corpus = Annotated[str | None, typer.Option(help="Training pairs, likewise. [default: the line's]")]
+ConfirmCost = Annotated[bool, typer.Option("--confirm-cost", help="Go on though the plan passes a cap of the recipe.")]
+Date = Annotated[str | None, typer.Option(help="Logical date, YYYY-MM-DD. [default: today, UTC]")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many items; held-out groups first.")]
+Model = Annotated[str | None, typer.Option(help="Write with this local folder or hub id.")]
+Retrain = Annotated[bool, typer.Option("--retrain", help="Fine-tune though a champion serves.")]
+RetryRejected = Annotated[
+    bool, typer.Option("--retry-rejected", help="Write again what the same rules rejected before.")
+]
 ConfirmDrop = Annotated[
     bool, typer.Option("--confirm-drop", help="Go on though more than a tenth of the items are gone.")
 ]
@@ -53,6 +61,9 @@ class EngineName(StrEnum):
     endpoint = "endpoint"
     vllm = "vllm"
     template = "template"
+
+
+Engine = Annotated[EngineName | None, typer.Option(help="What writes. [default: the recipe's]")]
 
 
 class Format(StrEnum):
@@ -86,15 +97,14 @@ def nightly(
     source: Source = None,
     corpus: Corpus = None,
     lake: Lake = None,
-    date: Annotated[str | None, typer.Option(help="Logical date, YYYY-MM-DD. [default: today, UTC]")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many items; held-out groups first.")] = None,
-    engine: Annotated[EngineName | None, typer.Option(help="What writes. [default: the recipe's]")] = None,
-    model: Annotated[str | None, typer.Option(help="Write with this local folder or hub id.")] = None,
-    retrain: Annotated[bool, typer.Option("--retrain", help="Fine-tune though a champion serves.")] = False,
-    retry_rejected: Annotated[
-        bool, typer.Option("--retry-rejected", help="Write again what the same rules rejected before.")
-    ] = False,
+    date: Date = None,
+    limit: Limit = None,
+    engine: Engine = None,
+    model: Model = None,
+    retrain: Retrain = False,
+    retry_rejected: RetryRejected = False,
     confirm_drop: ConfirmDrop = False,
+    confirm_cost: ConfirmCost = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a night for LINE: take in, fine-tune if needed, write, audit, publish, report."""
@@ -113,6 +123,7 @@ def nightly(
         retrain=retrain,
         retry_rejected=retry_rejected,
         confirm_drop=confirm_drop,
+        confirm_cost=confirm_cost,
     )
     if as_json:
         typer.echo(json.dumps(asdict(summary), ensure_ascii=False))
@@ -122,6 +133,49 @@ def nightly(
         show_summary(out, summary)
     if summary.blocked:
         raise typer.Exit(4)
+
+
+@app.command()
+def plan(
+    line: LineName,
+    *,
+    source: Source = None,
+    corpus: Corpus = None,
+    lake: Lake = None,
+    date: Date = None,
+    limit: Limit = None,
+    engine: Engine = None,
+    model: Model = None,
+    retrain: Retrain = False,
+    retry_rejected: RetryRejected = False,
+    confirm_drop: ConfirmDrop = False,
+    calibrate: Annotated[
+        bool, typer.Option(help="Write a few texts, thrown away, where no earlier night tells the speed.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a night for LINE would do and take, before anything is generated."""
+    from flows.console.planning import look_ahead, show_forecast
+
+    found = look_ahead(
+        err,
+        calibrate=calibrate,
+        line=line,
+        source=source,
+        corpus=corpus,
+        lake=lake,
+        date=date,
+        limit=limit,
+        engine=engine.value if engine else None,
+        model=model,
+        retrain=retrain,
+        retry_rejected=retry_rejected,
+        confirm_drop=confirm_drop,
+    )
+    if as_json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False))
+    else:
+        show_forecast(out, found)
 
 
 @app.command()

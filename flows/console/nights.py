@@ -1,14 +1,15 @@
 """What the commands ask of the workspace and the flows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 from rich.console import Console
+from rich.prompt import Confirm
 
 from aigc_core.catalog.query import Limits, run_query
-from aigc_core.errors import AuditBlocked, UserError
+from aigc_core.errors import AuditBlocked, CapPassed, UserError
 from aigc_core.records import RunSummary
 from aigc_core.workspace import (
     finished_run,
@@ -33,11 +34,21 @@ def run_night(console: Console, **order: Any) -> RunSummary:  # noqa: ANN401 -- 
         from flows.nightly import nightly
 
         try:
-            summary: RunSummary = nightly(**order)
+            return _confirmed(console, nightly, order)
         except AuditBlocked as blocked:
             console.print(str(blocked), style="red", markup=False, soft_wrap=True)
             return finished_run(open_workspace(order.get("lake")), blocked.run_id)
-    return summary
+
+
+def _confirmed(console: Console, nightly: Callable[..., RunSummary], order: dict[str, Any]) -> RunSummary:
+    """The night; where it passes a cap, a person at the terminal is asked and the same run goes on."""
+    try:
+        return nightly(**order)
+    except CapPassed as passed:
+        console.print(str(passed), style="yellow", markup=False, soft_wrap=True)
+        if not console.is_terminal or not Confirm.ask("Go on?", console=console, default=False):
+            raise
+    return nightly(**order | {"confirm_cost": True})
 
 
 @contextmanager

@@ -12,7 +12,11 @@ COMMANDS = {
     "lines": {"--json"},
     "nightly": {
         "line", "--source", "--corpus", "--lake", "--date", "--limit", "--engine", "--model", "--retrain",
-        "--retry-rejected", "--confirm-drop", "--json",
+        "--retry-rejected", "--confirm-drop", "--confirm-cost", "--json",
+    },
+    "plan": {
+        "line", "--source", "--corpus", "--lake", "--date", "--limit", "--engine", "--model", "--retrain",
+        "--retry-rejected", "--confirm-drop", "--calibrate", "--json",
     },
     "profile": {"target", "--html", "--encoding", "--delimiter", "--lake", "--json"},
     "line new": {"name", "--from", "--title", "--licence", "--key", "--text", "--encoding", "--delimiter", "--json"},

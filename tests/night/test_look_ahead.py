@@ -1,0 +1,109 @@
+"""Looking ahead tells what a night would do, and leaves nothing but the catalogue that was taken in."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from nights import LINE, Aigc, LineCopy
+from shop import Shop, item, walk, write_line
+
+from aigc_core.errors import CapPassed
+from aigc_core.night import forecast, pin
+from aigc_core.night.forecast import foresee
+
+pytest_plugins = ("shop_fixtures",)
+
+ROWS = [item(1), item(2), item(3, material=None), item(4)]
+
+
+@pytest.fixture
+def capped(open_shop: Shop) -> Shop:
+    """The shop with a cap of five texts a night."""
+    recipe = write_line(open_shop.root / "lines") / "recipe.yaml"
+    document = yaml.safe_load(recipe.read_text("utf-8"))
+    document["generation"]["caps"] = {"texts": 5}
+    recipe.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
+    return open_shop
+
+
+def test_a_first_look_counts_reasons_and_tries_the_engine(open_shop: Shop) -> None:
+    found = foresee(open_shop.order(ROWS))
+    assert (found.requests, found.to_generate) == (8, 6)
+    assert found.reasons == {"new": 6, "no data": 2}
+    assert found.states == {"no_data": 2}
+    assert found.estimate.basis.startswith("a trial of 6 texts, 6 of them accepted")
+    assert found.estimate.texts == 6
+    assert found.door.accepted == 4
+
+
+def test_nothing_stays_but_the_catalogue(open_shop: Shop) -> None:
+    foresee(open_shop.order(ROWS))
+    lake = open_shop.root / "lake"
+    left = {path.relative_to(lake).parts[0] for path in lake.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert left <= {"catalogues", "intake"}
+    night = open_shop.night(ROWS)
+    assert night.states["published"] == 6
+
+
+def test_a_later_look_draws_on_the_nights_before(open_shop: Shop) -> None:
+    open_shop.night(ROWS)
+    found = foresee(open_shop.order([*ROWS, item(5)]))
+    assert found.reasons == {"published before": 6, "no data": 2, "new": 2}
+    assert found.estimate.basis == "1 earlier night of this model: 6 texts"
+    assert found.estimate.texts == 2
+
+
+def test_the_trial_may_be_left_out(open_shop: Shop) -> None:
+    found = foresee(open_shop.order(ROWS), calibrate=False)
+    assert (found.estimate.tokens, found.estimate.seconds) == (None, None)
+
+
+def test_a_long_plan_is_tried_on_a_few(open_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecast, "TRIED", 3)
+    found = foresee(open_shop.order(ROWS))
+    assert found.estimate.basis.startswith("a trial of 3 texts")
+    assert found.estimate.texts == 6
+
+
+def test_a_cap_is_told_by_the_plan_and_stops_the_night(capped: Shop) -> None:
+    assert foresee(capped.order(ROWS)).caps == ("about 6 texts, the cap is 5",)
+    with pytest.raises(CapPassed, match="about 6 texts, the cap is 5"):
+        walk(pin.start(capped.order(ROWS)))
+
+
+def test_a_confirmed_cost_goes_on_with_the_same_run(capped: Shop) -> None:
+    night = pin.start(capped.order(ROWS))
+    with pytest.raises(CapPassed):
+        walk(night)
+    confirmed = pin.start(replace(capped.order(ROWS), confirm_cost=True))
+    assert confirmed.run_id == night.run_id
+    assert walk(confirmed).states["published"] == 6
+
+
+def test_the_command_prints_the_plan(aigc: Aigc, tmp_path: Path, line_copy: LineCopy) -> None:
+    line_copy({"generation.caps": {"texts": 10}})
+    said = aigc("plan", LINE, "--engine", "template", "--limit", 10, "--lake", tmp_path / "lake")
+    assert said.code == 0
+    assert "to generate" in said.out
+    assert "cap about 20 texts, the cap is 10: a night asks before it goes on" in said.out
+    assert not (tmp_path / "lake" / "runs").exists()
+
+
+def test_the_command_needs_no_server_and_speaks_json(aigc: Aigc, tmp_path: Path) -> None:
+    said = aigc("plan", LINE, "--engine", "template", "--limit", 10, "--lake", tmp_path / "lake", "--json")
+    found = json.loads(said.out.splitlines()[-1])
+    assert found["reasons"] == {"new": 20}
+    assert found["estimate"]["texts"] >= 20
+
+
+def test_a_night_beyond_its_cap_ends_with_two_and_says_what_to_do(
+    aigc: Aigc, tmp_path: Path, line_copy: LineCopy, prefect_server: str
+) -> None:
+    line_copy({"generation.caps": {"texts": 10}})
+    words = ("nightly", LINE, "--engine", "template", "--limit", 10, "--lake", tmp_path / "lake")
+    refused = aigc(*words)
+    assert refused.code == 2
+    assert "--confirm-cost goes on with it" in refused.err
+    assert aigc(*words, "--confirm-cost").code == 0
