@@ -1,0 +1,193 @@
+"""Whole nights: how the machinery grows, and how much of the bare engine's speed a night keeps.
+
+    .venv/bin/python tests/benchmarks/nights.py scale 10000 100000        template engine, distinct requests
+    .venv/bin/python tests/benchmarks/nights.py efficiency LINE SOURCE CORPUS --limit 10000
+
+`scale` prints seconds by stage, requests a second and the largest process of each night.
+`efficiency` runs a night with the `hf` engine, then the bare engine over the very shards the night wrote, in the same
+processor, and prints the night's speed from the first shard to the commit as a share of the engine's own. Start-up,
+ingest, planning and training are told apart. Both need one idle core: OMP_NUM_THREADS=1 taskset -c 0.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from aigc_core.engines.base import TextRequest
+from aigc_core.engines.hf import HfEngine
+from aigc_core.workspace import child_environment, open_workspace
+
+AIGC = str(Path(sys.executable).with_name("aigc"))
+SYLLABLES = ("ka", "lo", "mi", "ne", "ru", "sa", "to", "vi", "dar", "bel", "fin", "gor", "hul", "jas", "pel", "wen")
+MATERIALS = ("glass", "steel", "copper", "enamel", "ceramic", "aluminium")
+COLOURS = ("black", "white", "grey", "navy", "olive", "sand", "teal", "cream", "plum")
+PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One night."""
+
+    summary: dict[str, object]
+    elapsed: float
+    peak_mb: float
+    """Of the largest single process of the night, Prefect's server left out."""
+
+
+def name_of(number: int) -> str:
+    """A name of letters that no other number has."""
+    letters = ""
+    while True:
+        number, rest = divmod(number, len(SYLLABLES))
+        letters += SYLLABLES[rest]
+        if not number:
+            return letters.capitalize()
+
+
+def rows(count: int) -> Iterator[dict[str, object]]:
+    """Articles of a shop, each a product of its own."""
+    for number in range(count):
+        yield {
+            "sku": f"N{number:08d}",
+            "product_group": f"N{number:08d}",
+            "seller_id": f"s-{number % 40}",
+            "category": "bottle",
+            "name": name_of(number),
+            "material": MATERIALS[number % len(MATERIALS)],
+            "colour": COLOURS[number % len(COLOURS)],
+            "feature": "straw lid",
+            "use": "the office",
+            "capacity_ml": 250 + number % 1500,
+            "weight_g": 100 + number % 900,
+        }
+
+
+def night(words: Sequence[str], home: Path) -> Measured:
+    """Run `aigc nightly` and watch its processes."""
+    peak = [0.0]
+    started = time.monotonic()
+    settings = child_environment(PREFECT_HOME=str(home / "prefect"))
+    with subprocess.Popen([AIGC, "nightly", *words, "--json"], stdout=subprocess.PIPE, env=settings) as process:
+        watch = threading.Thread(target=watched, args=(process, peak), daemon=True)
+        watch.start()
+        out, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"the night ended with {process.returncode}")
+    return Measured(json.loads(out.splitlines()[-1]), time.monotonic() - started, peak[0] / 2**20)
+
+
+def watched(process: "subprocess.Popen[bytes]", peak: list[float]) -> None:
+    """Keep the largest resident set of the process and its children, looked at twice a second."""
+    while process.poll() is None:
+        for child in [process.pid, *offspring(process.pid)]:
+            try:
+                words = Path(f"/proc/{child}/cmdline").read_bytes()
+                resident = int(Path(f"/proc/{child}/statm").read_text().split()[1]) * PAGE
+            except (OSError, IndexError):
+                continue
+            if b"uvicorn" not in words and b"prefect" not in words.split(b"\0")[0]:
+                peak[0] = max(peak[0], float(resident))
+        time.sleep(0.5)
+
+
+def offspring(pid: int) -> list[int]:
+    """All processes below one."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = [int(word) for word in path.read_text().split()]
+        except OSError:
+            continue
+        for child in children:
+            found += [child, *offspring(child)]
+    return found
+
+
+def scale(counts: Sequence[int]) -> None:
+    """Nights of the template engine over distinct requests."""
+    print("requests | published | elapsed s | first shard to commit s | requests/s | peak MB | seconds by stage")  # noqa: T201 -- a benchmark's output
+    for count in counts:
+        with tempfile.TemporaryDirectory() as place:
+            home = Path(place)
+            source = home / "catalogue.jsonl"
+            with source.open("w") as file:
+                file.writelines(json.dumps(row) + "\n" for row in rows(count // 2))
+            words = ["product_description", "--source", str(source), "--engine", "template"]
+            made = night([*words, "--lake", str(home / "lake"), "--date", "2026-01-01"], home)
+            (folder,) = open_workspace(str(home / "lake")).runs()
+            span = made_in(folder.path)
+            print(  # noqa: T201 -- a benchmark's output
+                f"{count:,} | {made.summary['states']['published']:,} | {made.elapsed:.0f} | {span:.0f} | "  # type: ignore[index]
+                f"{count / span:,.0f} | {made.peak_mb:,.0f} | {made.summary['seconds']}",
+                flush=True,
+            )
+
+
+def made_in(run: Path) -> float:
+    """Seconds from the first shard, when the plan of the first attempt stood, to the commit."""
+    planned = min(path.stat().st_mtime for path in run.glob("shards/a1*.json"))
+    return (run / "edition.json").stat().st_mtime - planned
+
+
+def efficiency(asked: argparse.Namespace) -> None:
+    """A night beside the bare engine on the same requests."""
+    with tempfile.TemporaryDirectory() as place:
+        home = Path(place)
+        lake = asked.lake or str(home / "lake")
+        words = [asked.line, "--source", asked.source, "--corpus", asked.corpus, "--limit", str(asked.limit)]
+        made = night([*words, "--lake", lake, "--engine", "hf"], home)
+        workspace = open_workspace(lake)
+        line, folder = workspace.line(asked.line), workspace.run(str(made.summary["run_id"]))
+        champion = workspace.models(asked.line).champion()
+        if champion is None:
+            raise SystemExit("no model was trained")
+        span = made_in(folder.path)
+        engine = HfEngine(champion.path, slots=line.recipe.generation.slots, device="cpu")
+        texts, bare = 0, 0.0
+        for shard in sorted(folder.file("shards").glob("a*.parquet")):
+            asked_rows = pq.read_table(shard).to_pylist()
+            requests = [
+                TextRequest(key=r["request_key"], locale=r["locale"], prompt=r["prompt"], attributes=())
+                for r in asked_rows
+            ]
+            started = time.monotonic()
+            attempt = int(shard.name[1 : shard.name.index("-")])
+            texts += len(list(engine.generate(requests, sampling=line.recipe.sampling, attempt=attempt)))
+            bare += time.monotonic() - started
+        seconds: dict[str, float] = made.summary["seconds"]  # type: ignore[assignment]
+        share = {stage: f"{seconds[stage] / span:.1%}" for stage in ("generate", "screen", "seal", "audit", "publish")}
+        print(f"texts {texts:,}; bare engine {texts / bare:,.1f} texts/s; night {texts / span:,.1f} texts/s")  # noqa: T201 -- a benchmark's output
+        print(f"efficiency {bare / span:.3f}; of the night: {share}; stages {seconds}")  # noqa: T201 -- a benchmark's output
+        print(f"published {made.summary['states']}; largest process {made.peak_mb:,.0f} MB")  # noqa: T201 -- a benchmark's output
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    growing = verbs.add_parser("scale")
+    growing.add_argument("counts", type=int, nargs="+")
+    beside = verbs.add_parser("efficiency")
+    beside.add_argument("line")
+    beside.add_argument("source")
+    beside.add_argument("corpus")
+    beside.add_argument("--limit", type=int, default=10_000)
+    beside.add_argument("--lake", help="One with a champion, so that nothing is trained.")
+    asked = parser.parse_args()
+    if asked.verb == "scale":
+        scale(asked.counts)
+    else:
+        efficiency(asked)
+
+
+if __name__ == "__main__":
+    main()
