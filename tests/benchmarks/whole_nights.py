@@ -1,7 +1,7 @@
 """Whole nights: how the machinery grows, and how much of the bare engine's speed a night keeps.
 
-    .venv/bin/python tests/benchmarks/nights.py scale 10000 100000        template engine, distinct requests
-    .venv/bin/python tests/benchmarks/nights.py efficiency LINE SOURCE CORPUS --limit 10000
+    .venv/bin/python tests/benchmarks/whole_nights.py scale 10000 100000        template engine, distinct requests
+    .venv/bin/python tests/benchmarks/whole_nights.py efficiency LINE SOURCE CORPUS --limit 10000
 
 `scale` prints seconds by stage, requests a second and the largest process of each night.
 `efficiency` runs a night with the `hf` engine, then the bare engine over the very shards the night wrote, in the same
