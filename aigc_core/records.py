@@ -228,9 +228,11 @@ class Sampling:
     best_of: int = 1
     """Drafts written for a request, of which the best is kept."""
     watermark: str = ""
-    """Canonical JSON of the watermark's settings without its key; empty for none."""
+    """Canonical JSON of the watermark's settings, with a fingerprint for its key; empty for none."""
     json_schema: str = ""
-    """Canonical JSON of the schema a text must follow; empty for free text."""
+    """JSON of the schema a text must follow, properties in the order of writing; empty for free text."""
+    json_text: str = ""
+    """Property of the object that becomes the text; empty: the JSON is the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

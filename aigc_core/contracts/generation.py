@@ -2,10 +2,19 @@
 
 from typing import Literal
 
-from pydantic import Field, field_serializer
+from pydantic import Field, field_serializer, model_validator
 
+from aigc_core.contracts.steering import (
+    MOST_CANDIDATES,
+    JsonSchema,
+    SynthIdMark,
+    Watermark,
+    schema_text,
+    text_property_refusal,
+)
 from aigc_core.contracts.strict import Locale, Strict
-from aigc_core.records import EngineName
+from aigc_core.ids import canonical_json
+from aigc_core.records import EngineName, Sampling
 
 Dtype = Literal["auto", "float32", "bfloat16", "int8"]
 
@@ -20,6 +29,14 @@ class Sampled(Strict):
     repetition_window: int = Field(0, ge=0, le=64)
     stop: tuple[str, ...] = ()
     """A text ends before the first of these."""
+    best_of: int = Field(1, ge=1, le=16)
+    """Drafts of each text, of which the best is kept: a finished one first, then the likeliest under the model."""
+
+    @model_validator(mode="after")
+    def _drafts_differ(self) -> "Sampled":
+        if self.best_of > 1 and self.temperature == 0:
+            raise ValueError("`best_of` above 1 needs a temperature above 0: with 0 all drafts are the same text")
+        return self
 
 
 class Caps(Strict):
@@ -41,6 +58,13 @@ class Generation(Strict):
     dtype: Dtype = "auto"
     """Numeric type the engine computes in; `auto` is the engine's own choice for the device."""
     sampling: Sampled = Sampled()
+    watermark: Watermark | None = None
+    """A mark in the choice of words, found again with the key in AIGC_WATERMARK_KEY; only engine `hf` carries it."""
+    json_schema: JsonSchema | None = None
+    """What the model writes is JSON of this schema, without free whitespace; only engine `hf` holds it to that.
+    Give strings a `maxLength`: what is cut by a limit is no JSON."""
+    json_text: str | None = None
+    """Property of the object that becomes the text; the rest is dropped. None: the JSON is the text."""
     attempts: int = Field(3, ge=1, le=10)
     slots: int = Field(128, ge=1, le=4096)
     """Requests generated side by side."""
@@ -55,3 +79,49 @@ class Generation(Strict):
     def _in_order(self, value: frozenset[str]) -> list[str]:
         """Sorted: a set's own order differs from process to process, and digests are made of this."""
         return sorted(value)
+
+    @model_validator(mode="after")
+    def _options_compose(self) -> "Generation":
+        refusals = [self.refusal(self.engine), self._mark_refusal(), self._schema_refusal()]
+        if found := next((refusal for refusal in refusals if refusal), None):
+            raise ValueError(found)
+        return self
+
+    @property
+    def decoding(self) -> Sampling:
+        """Decoding as the record the engines take; a watermark is still without its key."""
+        return Sampling(
+            **self.sampling.model_dump(),
+            watermark=canonical_json(self.watermark.model_dump()) if self.watermark else "",
+            json_schema=schema_text(self.json_schema) if self.json_schema else "",
+            json_text=self.json_text or "",
+        )
+
+    def refusal(self, engine: str) -> str | None:
+        """Why an engine cannot do what is asked; None when it can."""
+        if engine == "hf":
+            return None
+        if self.watermark is not None:
+            return f"`watermark` needs engine hf: {engine} does not let the choice of tokens be steered"
+        if self.json_schema is not None:
+            return f"`json_schema` needs engine hf: {engine} does not hold a text to a schema"
+        return None
+
+    def _mark_refusal(self) -> str | None:
+        if not isinstance(self.watermark, SynthIdMark):
+            return None
+        if self.sampling.temperature == 0:
+            return "watermark scheme synthid needs a temperature above 0: greedy decoding cannot carry it; kgw can"
+        if not 2 <= self.sampling.top_k <= MOST_CANDIDATES:
+            return (
+                f"watermark scheme synthid needs `sampling.top_k` from 2 to {MOST_CANDIDATES}, came "
+                f"{self.sampling.top_k}: its tournament is held among so many tokens"
+            )
+        return None
+
+    def _schema_refusal(self) -> str | None:
+        if self.json_schema is None:
+            return "`json_text` needs `json_schema`" if self.json_text is not None else None
+        if self.sampling.stop:
+            return "`sampling.stop` and `json_schema` exclude each other: JSON ends where its schema says"
+        return text_property_refusal(self.json_schema, self.json_text) if self.json_text is not None else None

@@ -224,7 +224,7 @@ class Recipe(Strict):
     @property
     def sampling(self) -> Sampling:
         """Decoding as the record the engines take."""
-        return Sampling(**self.generation.sampling.model_dump())
+        return self.generation.decoding
 
     @property
     def prompt_digest(self) -> str:
