@@ -249,9 +249,9 @@ def dtype_of(model: ModelVersion, line: ContentLine) -> str:
     """Numeric type the model generates in on this machine; part of every request key."""
     if model.engine == "template":
         return TemplateEngine.dtype
-    from aigc_core.engines.loading import dtype_on, pick_device
+    from aigc_core.engines.loading import dtype_for, pick_device
 
-    return dtype_on(pick_device(None))
+    return dtype_for(pick_device(None), line.recipe.generation.dtype)
 
 
 @lru_cache(maxsize=1)
@@ -262,7 +262,7 @@ def _kept(engine: str, path: str, generation: str) -> Generator:
         case "hf":
             from aigc_core.engines.hf import HfEngine
 
-            return HfEngine(path, slots=settings.slots)
+            return HfEngine(path, slots=settings.slots, dtype=settings.dtype)
         case _:
             raise ModelInvalid(f"There is no engine {engine!r}.")
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from aigc_core.contracts.generation import Dtype
 from aigc_core.engines.base import GeneratedText, TextRequest
+from aigc_core.engines.chat import chat_ids
 from aigc_core.engines.loading import (
-    dtype_on,
+    dtype_for,
     find_model,
     folder_digest,
     load_model,
@@ -13,9 +15,13 @@ from aigc_core.engines.loading import (
     pick_device,
     prompt_ids,
 )
+from aigc_core.engines.memory import Room
+from aigc_core.engines.onednn import multiply_by_onednn
 from aigc_core.engines.padded import PaddedDecoder
 from aigc_core.engines.rows import Row, Stopping
+from aigc_core.engines.sampling import LogitsStep
 from aigc_core.engines.slots import SlotDecoder, fits_slots
+from aigc_core.engines.stopping import Spelling, StopAt
 from aigc_core.events import Progress, report_progress
 from aigc_core.ids import seed_of
 from aigc_core.records import Sampling
@@ -37,79 +43,110 @@ class HfEngine:
 
     engine = "hf"
 
-    def __init__(self, source: str, *, slots: int = 128, device: str | None = None) -> None:
+    def __init__(
+        self, source: str, *, slots: int = 128, device: str | None = None, dtype: Dtype = "auto", threads: int = 1
+    ) -> None:
         """Load the model.
 
         Args:
             source: a local folder or hub id with safetensors.
             slots: texts generated side by side, at most; fewer where memory for their cache would run short.
             device: e.g. `cpu`, `cuda`; None takes the GPU when there is one.
+            dtype: numeric type; `auto` is fp32 on a CPU and bf16 on a GPU.
+            threads: of a CPU for the whole process. More than cores are free is several times slower: they wait
+                for each other in a spin.
 
         Raises:
-            ModelInvalid: no such model, not safetensors, or not loadable.
+            ModelInvalid: no such model, not safetensors, not loadable, or a numeric type that is not served.
         """
         folder = find_model(source)
         place = pick_device(device)
-        self.dtype = dtype_on(place)
+        self.dtype = dtype_for(place, dtype)
         self.model_digest = folder_digest(folder)
         self._tokenizer = load_tokenizer(folder)
         self._model = load_model(folder, device=place, dtype=self.dtype)
-        self._slots = slots
+        _use_threads(place, threads)
+        multiply_by_onednn(self._model)
+        self._room = Room(slots)
+        self._spelling = Spelling(self._tokenizer)
         self._stop_tokens = _stop_tokens(self._model, int(self._tokenizer.eos_token_id))
         self._context = int(getattr(self._model.config, "max_position_embeddings", None) or 2**31)
 
     def generate(self, requests: Sequence[TextRequest], *, sampling: Sampling, attempt: int) -> Iterator[GeneratedText]:
-        """Yield one text a request; see `Generator`."""
+        """Yield one text a request; see `Generator`.
+
+        Requests with `turns` are written through the model's chat template; without one they are error rows.
+        """
         rows = self._rows(requests, sampling, attempt)
-        fits = sorted((row for row in rows if self._refusal(row) is None), key=lambda row: len(row.prompt))
         done = tokens = 0
-        for row in rows:
-            if refusal := self._refusal(row):
-                done += 1
-                yield _failed(row, refusal)
-        for row in self._decoder(sampling).run(fits):
+        for row in (row for row in rows if row.finish):
+            done += 1
+            yield _failed(row)
+        stop = self._spelling.stops(sampling.stop) if sampling.stop else None
+        fits = sorted((row for row in rows if not row.finish), key=lambda row: len(row.prompt))
+        for row in self._decoder(sampling, stop).run(fits):
             done, tokens = done + 1, tokens + len(row.tokens)
             if done % REPORT_EVERY == 0 or done == len(rows):
-                report_progress(Progress(stage="generate", done=done, total=len(rows), tokens=tokens))
-            yield self._text(row)
+                note = self._room.note
+                report_progress(Progress(stage="generate", done=done, total=len(rows), tokens=tokens, note=note))
+            yield self._text(row, stop)
 
     def _rows(self, requests: Sequence[TextRequest], sampling: Sampling, attempt: int) -> list[Row]:
-        prompts = prompt_ids(self._tokenizer, [request.prompt for request in requests])
-        return [
-            Row(
-                key=request.key,
-                prompt=prompt,
-                seed=seed_of(request.key, attempt),
-                limit=min(sampling.max_new_tokens, self._context - len(prompt)),
-            )
-            for request, prompt in zip(requests, prompts, strict=True)
-        ]
+        plain = [request.prompt for request in requests if not request.turns]
+        prompts = iter(prompt_ids(self._tokenizer, plain))
+        return [self._row(request, None if request.turns else next(prompts), sampling, attempt) for request in requests]
 
-    def _refusal(self, row: Row) -> str | None:
+    def _row(self, request: TextRequest, prompt: list[int] | None, sampling: Sampling, attempt: int) -> Row:
+        row = Row(key=request.key, prompt=prompt or [], seed=seed_of(request.key, attempt), limit=0)
+        if prompt is None:
+            try:
+                row.prompt = chat_ids(self._tokenizer, [*request.turns, ("user", request.prompt)])
+            except ValueError as error:
+                row.fail(str(error))
+                return row
+        asked = sampling.max_new_tokens if request.limit is None else request.limit
+        row.limit = min(asked, self._context - len(row.prompt))
         if not row.prompt:
-            return "The prompt is empty."
-        if row.limit < 1 or len(row.prompt) > self._context - 1:
-            return f"The prompt has {len(row.prompt)} tokens; the model's context holds {self._context - 1}."
-        return None
+            row.fail("The prompt is empty.")
+        elif asked < 1:
+            row.fail(f"The text may have {asked} tokens; at least 1 is needed.")
+        elif row.limit < 1:
+            row.fail(f"The prompt has {len(row.prompt)} tokens; the model's context holds {self._context - 1}.")
+        return row
 
-    def _decoder(self, sampling: Sampling) -> SlotDecoder | PaddedDecoder:
-        stopping = Stopping(tokens=self._stop_tokens, repetition_window=sampling.repetition_window)
+    def _decoder(
+        self, sampling: Sampling, stop: StopAt | None, steps: Sequence[LogitsStep] = ()
+    ) -> SlotDecoder | PaddedDecoder:
+        window = sampling.repetition_window
+        stopping = Stopping(
+            tokens=self._stop_tokens,
+            repetition_window=window,
+            blanks=self._spelling.blanks if window else frozenset(),
+            strings=stop,
+        )
         decoder = SlotDecoder if fits_slots(self._model) else PaddedDecoder
-        return decoder(self._model, self._slots, sampling, stopping)
+        return decoder(self._model, self._room, sampling, stopping, steps)
 
-    def _text(self, row: Row) -> GeneratedText:
+    def _text(self, row: Row, stop: StopAt | None) -> GeneratedText:
         if row.finish is None or row.finish == "error":
-            return _failed(row, "The model gave no finite probabilities.")
-        text = self._tokenizer.decode(row.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            return _failed(row)
+        text = self._spelling.text(row.tokens)
         return GeneratedText(
             key=row.key,
-            text=str(text).strip(),
+            text=(stop.cut(text) if stop else text).strip(),
             finish_reason=row.finish,
             prompt_tokens=len(row.prompt),
             tokens=len(row.tokens),
             # Further digits are float noise, which neighbours do change.
             mean_logprob=round(row.logprob / len(row.tokens), 4) if row.tokens else None,
         )
+
+
+def _use_threads(device: str, threads: int) -> None:
+    import torch
+
+    if device == "cpu":
+        torch.set_num_threads(threads)
 
 
 def _stop_tokens(model: "PreTrainedModel", own: int) -> frozenset[int]:
@@ -119,5 +156,7 @@ def _stop_tokens(model: "PreTrainedModel", own: int) -> frozenset[int]:
     return frozenset(int(token) for token in [own, *listed] if token is not None)
 
 
-def _failed(row: Row, error: str) -> GeneratedText:
-    return GeneratedText(key=row.key, text="", finish_reason="error", prompt_tokens=len(row.prompt), error=error)
+def _failed(row: Row) -> GeneratedText:
+    return GeneratedText(
+        key=row.key, text="", finish_reason="error", prompt_tokens=len(row.prompt), error=row.error or "No text came."
+    )

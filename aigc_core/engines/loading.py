@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aigc_core.contracts.generation import Dtype
 from aigc_core.errors import ModelInvalid
 from aigc_core.ids import fingerprint
 
@@ -15,18 +16,24 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 REFUSED_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
-HUB_FILES = ["*.safetensors", "*.json", "*.model", "vocab.txt", "merges.txt"]
+HUB_FILES = ["*.safetensors", "*.json", "*.model", "*.jinja", "vocab.txt", "merges.txt"]
+SHAPING_FILES = (
+    "added_tokens.json", "chat_template.jinja", "chat_template.json", "config.json", "generation_config.json",
+    "merges.txt", "special_tokens_map.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+    "vocab.json", "vocab.txt",
+)  # fmt: skip
+"""Beside the weights, what decides on a text: architecture, vocabulary, chat template and the tokens that end it."""
 
 
 def folder_digest(path: Path | str) -> str:
-    """Identity of a model folder: over the SHA-256 of its safetensors files, tokenizer.json and config.json.
+    """Identity of a model folder: over the SHA-256 of its safetensors and of `SHAPING_FILES`.
 
     Raises:
         ModelInvalid: the folder holds no safetensors or no config.json.
     """
     folder = Path(path)
     check_folder(folder)
-    files = [*sorted(folder.glob("*.safetensors")), folder / "tokenizer.json", folder / "config.json"]
+    files = [*sorted(folder.glob("*.safetensors")), *(folder / name for name in SHAPING_FILES)]
     return fingerprint([[file.name, _file_sha256(file)] for file in files if file.is_file()])
 
 
@@ -168,8 +175,20 @@ def pick_device(device: str | None) -> str:
     return device
 
 
-def dtype_on(device: str) -> str:
-    """The numeric type models run in there: fp32 on a CPU, where it is exact, bf16 on a GPU."""
+def dtype_for(device: str, asked: Dtype) -> str:
+    """The numeric type a model runs in; `auto` is fp32 on a CPU, where it is exact, and bf16 on a GPU.
+
+    Raises:
+        ModelInvalid: `int8`, which this engine does not serve.
+    """
+    if asked == "int8":
+        raise ModelInvalid(
+            "The engine hf does not compute in int8.",
+            "It serves float32 and bfloat16; torch's own int8 changes one text in four.",
+            "Set generation.engine to ct2 for int8.",
+        )
+    if asked != "auto":
+        return asked
     return "float32" if device == "cpu" else "bfloat16"
 
 

@@ -1,11 +1,13 @@
 """Generation in left-padded batches through `model.generate`, for any causal language model."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from aigc_core.engines.memory import Room, give_back, is_out_of_memory
 from aigc_core.engines.rows import Row, Stopping
 from aigc_core.engines.sampling import LogitsStep
-from aigc_core.engines.slots import draw
+from aigc_core.engines.slots import DOES_NOT_FIT, draw
 from aigc_core.records import Sampling
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ class PaddedDecoder:
     def __init__(
         self,
         model: "PreTrainedModel",
-        slots: int,
+        room: Room,
         sampling: Sampling,
         stopping: Stopping,
         steps: Sequence[LogitsStep] = (),
@@ -30,16 +32,37 @@ class PaddedDecoder:
         """Take any causal language model that `model.generate` serves; see `SlotDecoder`."""
         self._model = model
         self._steps = steps
-        self._size = min(slots, MOST_ROWS)
+        self._room = room
         self._sampling = sampling
         self._stopping = stopping
 
     def run(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield each row once its batch is finished; rows sorted by prompt length waste least."""
-        for start in range(0, len(rows), self._size):
-            batch = rows[start : start + self._size]
+        waiting = deque(rows)
+        while waiting:
+            size = min(self._room.slots, MOST_ROWS, len(waiting))
+            batch = [waiting.popleft() for _ in range(size)]
+            if self._fits(batch):
+                yield from batch
+            elif self._room.halve(size):
+                waiting.extendleft(reversed(batch))
+            else:
+                batch[0].fail(DOES_NOT_FIT)
+                yield batch[0]
+
+    def _fits(self, batch: Sequence[Row]) -> bool:
+        """Finish a batch; False, and all as before, where memory ran out."""
+        try:
             self._generate(batch)
-            yield from batch
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return True
+        give_back(self._model.device)
+        for row in batch:
+            row.restart()
+        return False
 
     def _generate(self, batch: Sequence[Row]) -> None:
         import torch

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aigc_core.engines.cache import KeysAndValues, SlotCache
+from aigc_core.engines.memory import Room, affordable_slots, give_back, is_out_of_memory
+from aigc_core.engines.prefixes import shared_beginnings
 from aigc_core.engines.rows import Row, Stopping
 from aigc_core.engines.sampling import LogitsStep, choose
 from aigc_core.records import Sampling
@@ -24,9 +27,9 @@ STEADY_ROPE = frozenset({"default", "linear", "llama3", "yarn"})
 """Rotary embeddings that depend on a token's own position alone, not on the longest row of the batch."""
 REFILL_SHARE = 0.125
 """Share of slots that must be free before prompts are taken in: a forward over few prompts does not pay."""
-CACHE_SHARE = 0.6
-"""Of the memory free on the device, at most so much is taken for keys and values."""
-CPU_CACHE_BYTES = 6 * 2**30
+BEGINNINGS = 8
+"""Shared beginnings of prompts whose keys and values are held at once."""
+DOES_NOT_FIT = "The text does not fit the memory, not even alone."
 
 
 def fits_slots(model: "PreTrainedModel") -> bool:
@@ -43,134 +46,144 @@ def fits_slots(model: "PreTrainedModel") -> bool:
     )
 
 
-class SlotCache:
-    """Keys and values: per layer two blocks of shape (slots, heads, length, head size).
-
-    Takes the place of a `transformers` cache in a model's forward. Before each forward the caller says what
-    is coming: `expect_prompts` for whole prompts into fresh rows, `expect_tokens` for one token a live row.
-    """
-
-    is_compileable = False
-
-    def __init__(self, model: "PreTrainedModel", slots: int, length: int) -> None:
-        """Allocate, zeroed: masked positions still enter the attention as 0 times their value."""
-        import torch
-
-        heads, size = _heads(model)
-        block = torch.zeros((slots, heads, length, size), dtype=model.dtype, device=model.device)
-        self._keys = [torch.zeros_like(block) for _ in range(model.config.num_hidden_layers)]
-        self._values = [torch.zeros_like(keys) for keys in self._keys]
-        self._first = 0
-        self._positions: Tensor | None = None
-        self._rows: Tensor | None = None
-        self._length = 0
-
-    def expect_prompts(self, first: int) -> None:
-        """The next forward is over prompts from position 0, into rows from `first` on."""
-        self._first, self._positions = first, None
-
-    def expect_tokens(self, positions: "Tensor", length: int) -> None:
-        """The next forward is over one token a row, at `positions` (rows,), and sees `length` positions."""
-        import torch
-
-        self._positions, self._length = positions, length
-        self._rows = torch.arange(len(positions), device=positions.device)
-
-    def update(self, keys: "Tensor", values: "Tensor", layer_idx: int, *_: object) -> tuple["Tensor", "Tensor"]:
-        """Store one layer's new keys and values (rows, heads, tokens, size); what the attention shall see."""
-        all_keys, all_values = self._keys[layer_idx], self._values[layer_idx]
-        if self._positions is None:
-            rows = slice(self._first, self._first + len(keys))
-            all_keys[rows, :, : keys.shape[2]] = keys
-            all_values[rows, :, : keys.shape[2]] = values
-            return keys, values
-        count = len(self._positions)
-        all_keys[self._rows, :, self._positions] = keys[:, :, 0]
-        all_values[self._rows, :, self._positions] = values[:, :, 0]
-        return all_keys[:count, :, : self._length], all_values[:count, :, : self._length]
-
-    def move(self, source: list[int], target: list[int], length: int) -> None:
-        """Copy the first `length` positions of some rows over other rows."""
-        for block in (*self._keys, *self._values):
-            block[target, :, :length] = block[source, :, :length]
-
-    def get_seq_length(self, *_: object) -> int:
-        """0: positions and masks are given to the forward."""
-        return 0
-
-    def get_query_offset(self, *_: object) -> int:
-        """0, as above."""
-        return 0
-
-    def get_mask_sizes(self, query_length: int, *_: object) -> tuple[int, int]:
-        """(length, offset) of what a prompt attends to: itself."""
-        return query_length, 0
-
-
 class SlotDecoder:
     """Generates rows in slots."""
 
     def __init__(
         self,
         model: "PreTrainedModel",
-        slots: int,
+        room: Room,
         sampling: Sampling,
         stopping: Stopping,
         steps: Sequence[LogitsStep] = (),
     ) -> None:
         """Take a model for which `fits_slots` holds; `steps` change the logits before each choice, in order."""
         self._model = model
-        self._steps = steps
-        self._slots = slots
+        self._room = room
         self._sampling = sampling
         self._stopping = stopping
+        self._steps = steps
         self._live: list[Row] = []
+        self._waiting: deque[Row] = deque()
+        self._cache: SlotCache | None = None
+        self._beginnings: dict[tuple[int, ...], list[KeysAndValues]] = {}
 
     def run(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield each row once it is finished; rows sorted by prompt length waste least."""
-        if not rows:
-            return
-        length = max(len(row.prompt) + row.limit for row in rows)
-        slots = min(self._slots, len(rows), affordable_slots(self._model, length))
-        cache = SlotCache(self._model, slots, length)
-        waiting = deque(rows)
-        enough = max(1, int(slots * REFILL_SHARE))
-        while waiting or self._live:
-            free = slots - len(self._live)
-            if waiting and (free >= enough or not self._live):
-                fresh = [waiting.popleft() for _ in range(min(free, len(waiting)))]
-                yield from self._start(fresh, cache)
-            else:
-                yield from self._step(cache)
+        self._waiting.extend(rows)
+        for row, shared in zip(rows, shared_beginnings([row.prompt for row in rows]), strict=True):
+            row.shared = shared
+        while self._waiting or self._live:
+            finished = self._try_on()
+            yield from self._begin_again() if finished is None else finished
 
-    def _start(self, fresh: list[Row], cache: SlotCache) -> list[Row]:
+    def _try_on(self) -> list[Row] | None:
+        """One forward; the rows it finished, or None where memory ran out."""
+        try:
+            return self._go_on()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+
+    def _go_on(self) -> list[Row]:
+        cache = self._open_cache()
+        free = cache.slots - len(self._live)
+        if self._waiting and (not self._live or free >= max(1, int(cache.slots * REFILL_SHARE))):
+            fresh = [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
+            self._live.extend(fresh)
+            logits = self._start(fresh, cache)
+            return self._take(logits, len(self._live) - len(fresh), cache)
+        return self._take(self._step(cache), 0, cache)
+
+    def _open_cache(self) -> SlotCache:
+        if self._cache is not None and not self._live and self._room.slots == 1:
+            self._cache = None
+        if self._cache is None:
+            # Where a text is made alone, it alone decides what is allocated for it.
+            rows = [self._waiting[0]] if self._room.slots == 1 else self._waiting
+            length = max(len(row.prompt) + row.limit for row in rows)
+            slots = min(self._room.slots, len(self._waiting), affordable_slots(self._model, length))
+            self._cache = SlotCache(self._model, slots, length)
+        return self._cache
+
+    def _begin_again(self) -> list[Row]:
+        """After an out-of-memory: live rows wait again, for fewer slots; a row that was alone is finished."""
+        used = self._cache.slots if self._cache else self._room.slots
+        began, self._live = self._live, []
+        self._cache, self._beginnings = None, {}
+        give_back(self._model.device)
+        for row in began:
+            row.restart()
+        self._waiting.extendleft(reversed(began))
+        if self._room.halve(used):
+            return []
+        row = self._waiting.popleft()
+        row.fail(DOES_NOT_FIT)
+        return [row]
+
+    def _start(self, fresh: list[Row], cache: SlotCache) -> "Tensor":
+        """The logits behind each prompt."""
         import torch
 
-        first = len(self._live)
-        longest = max(len(row.prompt) for row in fresh)
-        padded = torch.tensor([row.prompt + [0] * (longest - len(row.prompt)) for row in fresh])
-        cache.expect_prompts(first)
-        positions = torch.arange(longest)[None]
+        shared = any(row.shared for row in fresh)
+        first, count = len(self._live) - len(fresh), len(fresh)
+        rests = [row.prompt[row.shared :] for row in fresh]
+        longest = max(map(len, rests))
+        tokens = torch.tensor([rest + [0] * (longest - len(rest)) for rest in rests])
         # Padding stands on the right, where causal attention keeps it out of every prompt.
+        positions = torch.arange(longest)[None]
+        mask = None
+        if shared:
+            for place, row in enumerate(fresh):
+                cache.put_beginning(first + place, self._beginning(row, cache))
+            positions = positions + torch.tensor([[row.shared] for row in fresh])
+            positions = positions.clamp(max=cache.length - 1).to(self._model.device)
+            seen = max(len(row.prompt) for row in fresh)
+            cache.expect_tokens(first, positions, seen)
+            mask = self._mask(positions, seen)
+        else:
+            cache.expect_prompts(first, count)
         with torch.inference_mode():
-            hidden = self._forward(cache, padded, positions, None)
-            ends = torch.tensor([len(row.prompt) - 1 for row in fresh], device=hidden.device)
-            logits = self._logits(hidden[torch.arange(len(fresh), device=hidden.device), ends])
-        self._live.extend(fresh)
-        return self._take(logits, first, cache)
+            hidden = self._forward(cache, tokens, positions, mask)
+            ends = torch.tensor([len(rest) - 1 for rest in rests], device=hidden.device)
+            return self._logits(hidden[torch.arange(count, device=hidden.device), ends])
 
-    def _step(self, cache: SlotCache) -> list[Row]:
+    def _beginning(self, row: Row, cache: SlotCache) -> list[KeysAndValues]:
         import torch
 
-        length = max(row.length for row in self._live)
+        known = tuple(row.prompt[: row.shared])
+        if known and known not in self._beginnings:
+            while len(self._beginnings) >= BEGINNINGS:
+                del self._beginnings[next(iter(self._beginnings))]
+            kept = cache.expect_beginning()
+            with torch.inference_mode():
+                self._forward(cache, torch.tensor([known]), torch.arange(len(known))[None], None)
+            self._beginnings[known] = kept
+        return self._beginnings.get(known, [])
+
+    def _step(self, cache: SlotCache) -> "Tensor":
+        import torch
+
+        lengths = [row.length for row in self._live]
+        seen = max(lengths)
         tokens = torch.tensor([[row.tokens[-1]] for row in self._live])
-        positions = torch.tensor([row.length - 1 for row in self._live]).to(self._model.device)
-        cache.expect_tokens(positions, length)
-        seen = torch.arange(length, device=positions.device)[None] <= positions[:, None]
+        positions = (torch.tensor(lengths)[:, None] - 1).to(self._model.device)
+        cache.expect_tokens(0, positions, seen)
         with torch.inference_mode():
-            hidden = self._forward(cache, tokens, positions[:, None], seen[:, None, None])
-            logits = self._logits(hidden[:, -1])
-        return self._take(logits, 0, cache)
+            hidden = self._forward(cache, tokens, positions, self._mask(positions, seen))
+            return self._logits(hidden[:, -1])
+
+    def _mask(self, positions: "Tensor", seen: int) -> "Tensor":
+        """(rows, 1, tokens, seen): 0 up to a token's own position, else minus infinity.
+
+        Added to scores as it is: a boolean one would be turned into this in every layer.
+        """
+        import torch
+
+        later = torch.arange(seen, device=positions.device)[None, None] > positions[:, :, None]
+        mask = torch.zeros(later.shape, dtype=self._model.dtype, device=positions.device)
+        return mask.masked_fill_(later, -torch.inf)[:, None]
 
     def _forward(self, cache: SlotCache, tokens: "Tensor", positions: "Tensor", mask: "Tensor | None") -> "Tensor":
         device = self._model.device
@@ -223,22 +236,3 @@ def draw(
     for step in steps:
         steered = step(steered, rows)
     return choose(logits, sampling, seeds=seeds, positions=positions, steered=steered)
-
-
-def affordable_slots(model: "PreTrainedModel", length: int) -> int:
-    """How many texts of `length` tokens the memory for keys and values holds; at least one."""
-    import torch
-
-    heads, size = _heads(model)
-    each = 2 * model.config.num_hidden_layers * heads * size * length * model.dtype.itemsize
-    if model.device.type == "cuda":
-        free = int(torch.cuda.mem_get_info(model.device)[0] * CACHE_SHARE)
-    else:
-        free = CPU_CACHE_BYTES
-    return max(1, free // int(each))
-
-
-def _heads(model: "PreTrainedModel") -> tuple[int, int]:
-    config = model.config
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return config.num_key_value_heads, size

@@ -82,7 +82,7 @@ def test_little_memory_means_fewer_slots_and_the_same_texts(
     tiny_llama: str, text_requests: list[TextRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     roomy = texts(tiny_llama, 24, text_requests, SAMPLED)
-    monkeypatch.setattr("aigc_core.engines.slots.CPU_CACHE_BYTES", 1)
+    monkeypatch.setattr("aigc_core.engines.memory.SHARE_ON_CPU", 0.0)
     assert texts(tiny_llama, 24, text_requests, SAMPLED) == roomy
 
 
