@@ -300,7 +300,7 @@ class Shop:
         parts: list[Part] = []
         verdicts: list[Verdicts] = []
         for _ in range(generation.attempts):
-            left = Left(verdicts=tuple(verdicts), repeated=repeated_requests(parts, verdicts, self.shelf, folder))
+            left = Left(verdicts=tuple(verdicts), repeated=repeated_requests(verdicts, self.shelf, folder))
             for shard in plan_shards(requests, left, folder, shard_rows=generation.shard_rows):
                 engine = partial(TemplateEngine, generation.template)
                 parts.append(generate_shard(shard, engine, self.line.recipe.sampling, folder))

@@ -1,7 +1,7 @@
 """The audit: one decision per row from findings, duplicates and the output contract; one for the run from its gates."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from aigc_core.checks import canaries
 from aigc_core.checks.base import RANK, RowCheck
-from aigc_core.checks.duplicates import CHECK_ID, ItemText, PublishedText, exact_duplicates, shelf_texts
+from aigc_core.checks.duplicates import CHECK_ID, OWNED, SHELVED, exact_duplicates
 from aigc_core.checks.labels import gate_l1, gate_l2
 from aigc_core.checks.registry import CHECK_FAILED, run_checks
 from aigc_core.contracts.check import check_rows, run_gates
@@ -34,7 +34,8 @@ DECISIONS = pa.schema(
         pa.field("check_flags", pa.list_(pa.string()), nullable=False),
     ]
 )
-Duplicates = Mapping[tuple[str, str], str]
+Duplicates = Mapping[str, str]
+"""Request key -> reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ def audit(batch: Batch, bench: Bench, shelf: Table, path: Path) -> AuditReport:
         IntegrityBroken: a sealed file's bytes differ from the batch's record.
     """
     _require_sealed(batch)
-    duplicates = exact_duplicates(_candidates(batch), published=_on_the_shelf(shelf))
+    duplicates = exact_duplicates(_candidates(batch), published=_on_the_shelf(shelf), scratch=path.parent / "scratch")
     states, reasons, unlabelled, errors = Counter[str](), Counter[str](), 0, 0
     with ParquetSink(path, DECISIONS) as sink:
         for table in _tables(batch):
@@ -109,16 +110,14 @@ def _tables(batch: Batch) -> Iterator[pa.Table]:
         yield read_table(path)
 
 
-def _candidates(batch: Batch) -> Iterator[ItemText]:
+def _candidates(batch: Batch) -> Iterator[pa.RecordBatch]:
     for path in batch.paths:
-        for row in read_table(path, ["item_id", "locale", "text", "variant_group", "accepted"]).to_pylist():
-            if row.pop("accepted"):
-                yield ItemText(**row)
+        table = read_table(path, [*OWNED.names, "accepted"])
+        yield from table.filter(table["accepted"]).to_batches()
 
 
-def _on_the_shelf(shelf: Table) -> Iterator[PublishedText]:
-    columns = ["signature", "item_id", "variant_group"]
-    return shelf_texts(shelf.dataset().to_batches(columns=columns) if shelf.exists() else ())
+def _on_the_shelf(shelf: Table) -> Iterable[pa.RecordBatch]:
+    return shelf.dataset().to_batches(columns=SHELVED.names) if shelf.exists() else ()
 
 
 def _unlabelled(rows: pa.Table) -> int:
@@ -153,8 +152,8 @@ def _state(row: Mapping[str, Any], duplicates: Duplicates, contract_failure: str
         return state, f"{worst['check_id']} {worst['reason']}"
     if contract_failure is not None:
         return "quarantined", f"contract {contract_failure}"
-    if (row["item_id"], row["locale"]) in duplicates:
-        return "duplicate", f"{CHECK_ID} {duplicates[row['item_id'], row['locale']]}"
+    if row["request_key"] in duplicates:
+        return "duplicate", f"{CHECK_ID} {duplicates[row['request_key']]}"
     return "published", ""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from aigc_core.checks.base import FINDING_TYPE, RowCheck
+from aigc_core.checks.duplicates import signature
 from aigc_core.checks.registry import Judged, run_checks
 from aigc_core.contracts.check import check_rows
 from aigc_core.contracts.model import ObjectContract
@@ -38,7 +39,7 @@ def screen(part: Part, shard: Shard, rules: Rules, folder: RunFolder) -> Verdict
 
 def _screen(part: Part, shard: Shard, rules: Rules, path: Path) -> Verdicts:
     texts = read_table(part.path)
-    asked = read_table(shard.path, ["prompt", "attributes"])
+    asked = read_table(shard.path, ["prompt", "attributes", "variant_group"])
     for name in asked.column_names:
         texts = texts.append_column(asked.schema.field(name), asked[name])
     judged = run_checks(rules.checks, texts.combine_chunks().to_batches()[0])
@@ -72,13 +73,19 @@ def _on_texts(contract: ObjectContract) -> ObjectContract:
 
 
 def _verdict_table(texts: pa.Table, judged: Judged, accepted: list[bool]) -> pa.Table:
-    table = texts.select(["request_key", "item_id", "locale", "attempt"])
+    table = texts.select(["request_key", "item_id", "locale", "attempt", "variant_group"])
+    table = table.append_column(pa.field("signature", pa.string(), nullable=False), _signatures(texts))
     table = table.append_column(pa.field("accepted", pa.bool_(), nullable=False), pa.array(accepted, pa.bool_()))
     kind = pa.list_(FINDING_TYPE)
     table = table.append_column(pa.field("findings", kind, nullable=False), judged.findings_array())
     for name, values in judged.scores.items():
         table = table.append_column(name, values)
     return table
+
+
+def _signatures(texts: pa.Table) -> pa.Array:
+    rows = zip(texts["text"].to_pylist(), texts["locale"].to_pylist(), strict=True)
+    return pa.array([signature(text, locale=locale).hex() for text, locale in rows], pa.string())
 
 
 def _by_check(findings: Sequence[Sequence[Mapping[str, object]]]) -> dict[str, int]:

@@ -2,47 +2,59 @@
 
 import hashlib
 import re
+import shutil
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from pathlib import Path
 
 import pyarrow as pa
+
+from aigc_core.storage.indexes import spilling_database
 
 CHECK_ID = "D-1"
 SIGNATURE_BYTES = 16
 NOT_A_WORD = re.compile(r"[\W_]+")
 IN_RUN = "same text as another item of this run"
 PUBLISHED = "same text as a published item"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemText:
-    """One text that is about to be published."""
-
-    item_id: str
-    locale: str
-    text: str
-    variant_group: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedText:
-    """What is known of a text that is already public."""
-
-    signature: bytes
-    """As `signature` makes it."""
-    item_id: str
-    variant_group: str | None = None
-
-
-Owner = tuple[str, str, str | None]
-
-
-def shelf_texts(batches: Iterable[pa.RecordBatch]) -> Iterator[PublishedText]:
-    """Published rows (columns signature in hex, item_id, variant_group) as `PublishedText`."""
-    for batch in batches:
-        for row in batch.to_pylist():
-            yield PublishedText(**row | {"signature": bytes.fromhex(row["signature"])})
+OWNED = pa.schema(
+    [
+        pa.field("request_key", pa.string(), nullable=False),
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("variant_group", pa.string()),
+        pa.field("signature", pa.string(), nullable=False),
+        pa.field("attempt", pa.int32(), nullable=False),
+    ]
+)
+"""What is known of a text that wants to go out; of several of one request the latest attempt counts."""
+SHELVED = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("variant_group", pa.string()),
+        pa.field("signature", pa.string(), nullable=False),
+    ]
+)
+"""What is known of a text that is already public."""
+_NEWEST = """
+CREATE TABLE newest AS SELECT * EXCLUDE (attempt) FROM texts
+QUALIFY row_number() OVER (PARTITION BY request_key ORDER BY attempt DESC) = 1
+"""
+_NOT_SHARED = """
+one.item_id <> other.item_id
+AND (one.variant_group IS NULL OR other.variant_group IS NULL OR one.variant_group <> other.variant_group)
+"""
+_TAKEN = f"""
+CREATE TABLE taken AS SELECT DISTINCT one.request_key
+FROM newest AS one JOIN published AS other ON one.signature = other.signature WHERE {_NOT_SHARED}
+"""  # noqa: S608 -- our own words
+_REPEATED = f"""
+WITH still_in AS (SELECT * FROM newest ANTI JOIN taken USING (request_key)),
+first AS (
+    SELECT signature, item_id, variant_group FROM still_in
+    QUALIFY row_number() OVER (PARTITION BY signature ORDER BY item_id) = 1
+)
+SELECT one.request_key FROM still_in AS one JOIN first AS other ON one.signature = other.signature WHERE {_NOT_SHARED}
+"""  # noqa: S608 -- our own words
 
 
 def signature(text: str, *, locale: str) -> bytes:
@@ -52,37 +64,32 @@ def signature(text: str, *, locale: str) -> bytes:
 
 
 def exact_duplicates(
-    texts: Iterable[ItemText], *, published: Iterable[PublishedText] = ()
-) -> Mapping[tuple[str, str], str]:
-    """(item_id, locale) -> reason for every text that must not go out because another item has it.
+    texts: Iterable[pa.RecordBatch], *, published: Iterable[pa.RecordBatch] = (), scratch: Path
+) -> Mapping[str, str]:
+    """Request key -> reason for every text that must not go out because another item has it.
 
-    Of equal texts in one locale the lowest item id keeps it, and with it the items of its variant group; a
-    text that is already public stays with the item that published it. The answer does not depend on the order
-    of either iterable. Memory: one digest and one id a text; the texts are read once and let go.
+    Of equal texts in one locale the lowest item id keeps it, and with it the items of its variant group; a text that
+    is already public stays with the item that published it. The answer does not depend on the order of either
+    iterable. Memory: what is found; the rest is compared on disk.
+
+    Args:
+        texts: columns of `OWNED`, others are let go.
+        published: columns of `SHELVED`, likewise.
+        scratch: a folder for files, removed at the end.
     """
-    owners: dict[bytes, list[Owner]] = {}
-    for text in texts:
-        owner = (text.item_id, text.locale, text.variant_group)
-        owners.setdefault(signature(text.text, locale=text.locale), []).append(owner)
-    found: dict[tuple[str, str], str] = {}
-    for known in published:
-        for item_id, locale, group in owners.get(known.signature, ()):
-            if not _may_share((item_id, group), (known.item_id, known.variant_group)):
-                found[item_id, locale] = PUBLISHED
-    for same in owners.values():
-        found.update((key, IN_RUN) for key in _later(same, found))
-    return found
+    try:
+        with spilling_database(scratch) as connection:
+            connection.register("texts", _reader(texts, OWNED))
+            connection.execute(_NEWEST)
+            connection.register("published", _reader(published, SHELVED))
+            connection.execute(_TAKEN)
+            taken = connection.sql("SELECT request_key FROM taken").fetchall()
+            repeated = connection.sql(_REPEATED).fetchall()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return {key: PUBLISHED for (key,) in taken} | {key: IN_RUN for (key,) in repeated}
 
 
-def _later(same: list[Owner], found: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
-    left = [owner for owner in same if owner[:2] not in found]
-    if len(left) < 2:
-        return
-    first, _, first_group = min(left, key=lambda owner: owner[0])
-    for item_id, locale, group in left:
-        if not _may_share((item_id, group), (first, first_group)):
-            yield item_id, locale
-
-
-def _may_share(one: tuple[str, str | None], other: tuple[str, str | None]) -> bool:
-    return one[0] == other[0] or (one[1] is not None and one[1] == other[1])
+def _reader(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatchReader:
+    plain = (pa.Table.from_batches([batch]).select(schema.names).cast(schema).to_batches() for batch in batches)
+    return pa.RecordBatchReader.from_batches(schema, chain.from_iterable(plain))

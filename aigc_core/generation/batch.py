@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aigc_core.checks.duplicates import signature
 from aigc_core.checks.labels import file_label, label_columns
 from aigc_core.contracts.recipe import Recipe
 from aigc_core.generation.requests import Making
@@ -130,7 +129,7 @@ def _footer(table: pa.Table, name: str, provenance: Provenance) -> dict[str, str
 
 def _sealed(wanted: pa.Table, texts: pa.Table, run_id: str, provenance: Provenance) -> pa.Table:
     chosen, spent = _choose(wanted["request_key"].to_pylist(), texts)
-    picked = texts.take(pa.array(chosen)).drop_columns(["request_key", "item_id", "locale"])
+    picked = texts.take(pa.array(chosen)).drop_columns(["request_key", "item_id", "locale", "variant_group"])
     table = wanted.drop_columns(["state", "line", "run_id"]).append_column("tokens_spent", pa.array(spent, pa.int64()))
     for name in picked.column_names:
         table = table.append_column(picked.schema.field(name), picked[name])
@@ -152,7 +151,7 @@ def _choose(keys: list[str], texts: pa.Table) -> tuple[list[int], list[int]]:
 
 def _publication(table: pa.Table, run_id: str, provenance: Provenance) -> dict[str, pa.Array]:
     rows, model, making = table.num_rows, provenance.model, provenance.making
-    texts, locales = table["text"].to_pylist(), table["locale"].to_pylist()
+    texts = table["text"].to_pylist()
 
     def same(value: str | None) -> pa.Array:
         return pa.array([value] * rows, pa.string())
@@ -161,9 +160,6 @@ def _publication(table: pa.Table, run_id: str, provenance: Provenance) -> dict[s
     return {
         **{name: labels[name] for name in labels.column_names},
         "content_sha256": pa.array([text_sha256(text) for text in texts], pa.string()),
-        "signature": pa.array(
-            [signature(text, locale=locale).hex() for text, locale in zip(texts, locales, strict=True)]
-        ),
         "check_flags": pa.array(
             [_flags(findings) for findings in table["findings"].to_pylist()], pa.list_(pa.string())
         ),

@@ -151,7 +151,7 @@ def next_shards(
     workspace, line, folder = open_night(night)
 
     def make() -> tuple[tuple[Shard, ...], Sequence[Path]]:
-        repeated = repeated_requests(parts, verdicts, workspace.published(line.name), folder)
+        repeated = repeated_requests(verdicts, workspace.published(line.name), folder)
         left = Left(verdicts=verdicts, repeated=repeated)
         shards = plan_shards(requests, left, folder, shard_rows=line.recipe.generation.shard_rows)
         return shards, [Path(shard.path) for shard in shards]

@@ -70,7 +70,7 @@ def test_a_text_on_the_shelf_is_written_again_for_another_item(alike: Shop) -> N
 
 
 def test_before_the_first_attempt_nothing_is_repeated(shop: Shop) -> None:
-    assert repeated_requests((), (), shop.shelf, shop.folder("run-1")) == frozenset()
+    assert repeated_requests((), shop.shelf, shop.folder("run-1")) == frozenset()
 
 
 def test_a_repeat_that_stays_keeps_its_last_text_and_ends_as_duplicate(mixed: Made, shop: Shop) -> None:
@@ -78,6 +78,6 @@ def test_a_repeat_that_stays_keeps_its_last_text_and_ends_as_duplicate(mixed: Ma
         row["item_id"]
         for part in mixed.parts
         for row in read_table(part.path, ["item_id", "request_key"]).to_pylist()
-        if row["request_key"] in repeated_requests(mixed.parts, mixed.verdicts, shop.shelf, mixed.folder)
+        if row["request_key"] in repeated_requests(mixed.verdicts, shop.shelf, mixed.folder)
     }
     assert (repeated, english(mixed)[repeated], mixed.report.states["duplicate"]) == ("S-007", 3, 2)
