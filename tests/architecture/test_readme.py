@@ -84,7 +84,7 @@ def test_the_command_table_is_the_command() -> None:
 def test_options_named_in_the_table_exist() -> None:
     for name, verb, rest in re.findall(r"^\| `aigc (\w+) ?(\w*)[^|]*\|(.*)\|$", README, re.MULTILINE):
         command = command_of([name, verb])[0]
-        known = {option for parameter in command.params for option in parameter.opts}
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known, name
 
 
