@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,11 +14,13 @@ from aigc_core.checks.registry import build_row_checks
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.generation import Generation
 from aigc_core.engines.base import Generator, Trainer
+from aigc_core.engines.best_of import BestOf
 from aigc_core.engines.template import TemplateEngine
-from aigc_core.errors import IntegrityBroken, LakeUnusable, ModelInvalid, UserError
+from aigc_core.engines.watermark import WatermarkKey, keyed
+from aigc_core.errors import IntegrityBroken, LakeUnusable, ModelInvalid, RecipeInvalid, UserError
 from aigc_core.ids import fingerprint
 from aigc_core.lines.folders import list_lines, load_line
-from aigc_core.records import CorpusVersion, ModelVersion, RunSummary
+from aigc_core.records import CorpusVersion, ModelVersion, RunSummary, Sampling
 from aigc_core.storage.delta import Table
 from aigc_core.storage.files import lake_errors
 from aigc_core.storage.known import Known
@@ -262,9 +264,64 @@ def _kept(engine: str, path: str, generation: str) -> Generator:
         case "hf":
             from aigc_core.engines.hf import HfEngine
 
-            return HfEngine(path, slots=settings.slots, dtype=settings.dtype)
+            made = HfEngine(path, slots=settings.slots, dtype=settings.dtype)
+            if key := _watermark_key(settings):
+                made.mark_with(key)
+            return _wrapped(made, settings)
         case _:
             raise ModelInvalid(f"There is no engine {engine!r}.")
+
+
+def _wrapped(engine: Generator, settings: Generation) -> Generator:
+    """The engine with what the recipe asks beyond one text a request."""
+    if settings.json_schema is not None:
+        from aigc_core.engines.structured import StructuredTexts
+
+        engine = StructuredTexts(engine)
+    return BestOf(engine) if settings.sampling.best_of > 1 else engine
+
+
+def _watermark_key(settings: Generation) -> WatermarkKey | None:
+    if settings.watermark is None:
+        return None
+    secret = os.environ.get("AIGC_WATERMARK_KEY")
+    if not secret:
+        raise RecipeInvalid(
+            "`generation.watermark` is set and AIGC_WATERMARK_KEY is not.",
+            "The key stands in the environment, never in a recipe.",
+            "Make one with `openssl rand -hex 32`, keep it, and set the variable to it.",
+        )
+    return WatermarkKey(secret)
+
+
+def decoding_of(line: ContentLine) -> Sampling:
+    """How the line's texts are chosen, with the fingerprint of this process's watermark key.
+
+    Raises:
+        RecipeInvalid: the line marks its texts, and the environment holds no key that can be used.
+    """
+    sampling, key = line.recipe.sampling, _watermark_key(line.recipe.generation)
+    return sampling if key is None else replace(sampling, watermark=keyed(sampling.watermark, key))
+
+
+def require_options(engine: str, line: ContentLine) -> None:
+    """Refuse what this engine or this machine cannot do of what the recipe asks.
+
+    Raises:
+        RecipeInvalid: the engine cannot carry it, there is no watermark key, or a schema cannot be held.
+        MissingExtra: it needs a package that is not installed.
+    """
+    generation = line.recipe.generation
+    if refusal := generation.refusal(engine):
+        raise RecipeInvalid(
+            f"{line.name} cannot be written with engine {engine}: {refusal}.",
+            remedy="Name --engine hf, or leave the option out of the recipe.",
+        )
+    _watermark_key(generation)
+    if generation.json_schema is not None:
+        from aigc_core.engines.structured import grammar_of
+
+        grammar_of(generation.decoding.json_schema)
 
 
 def finished_run(workspace: Workspace, run_id: str) -> RunSummary:

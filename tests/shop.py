@@ -245,7 +245,8 @@ class Shop:
     def making(self, **changes: str) -> Making:
         """Tonight's digests; changes stand for another night's."""
         rules = rules_digest(self.line, row_checks(self.line))
-        made = making_of(self.line.recipe, self.model, dtype="text", check_config_digest=rules)
+        sampling = self.line.recipe.sampling
+        made = making_of(self.line.recipe, self.model, sampling=sampling, dtype="text", check_config_digest=rules)
         return Making(**{name: changes.get(name, getattr(made, name)) for name in made.__slots__})
 
     def requests(

@@ -21,7 +21,9 @@ from aigc_core.engines.padded import PaddedDecoder
 from aigc_core.engines.rows import Row, Stopping
 from aigc_core.engines.sampling import LogitsStep
 from aigc_core.engines.slots import SlotDecoder, fits_slots
+from aigc_core.engines.steps import Steering
 from aigc_core.engines.stopping import Spelling, StopAt
+from aigc_core.engines.watermark import WatermarkKey
 from aigc_core.events import Progress, report_progress
 from aigc_core.ids import seed_of
 from aigc_core.records import Sampling
@@ -70,12 +72,21 @@ class HfEngine:
         self._room = Room(slots)
         self._spelling = Spelling(self._tokenizer)
         self._stop_tokens = _stop_tokens(self._model, int(self._tokenizer.eos_token_id))
+        self._steering = Steering(self._tokenizer, sorted(self._stop_tokens))
         self._context = int(getattr(self._model.config, "max_position_embeddings", None) or 2**31)
+
+    def mark_with(self, key: WatermarkKey) -> None:
+        """Take the secret with which texts are marked, where the sampling asks for it."""
+        self._steering.key = key
 
     def generate(self, requests: Sequence[TextRequest], *, sampling: Sampling, attempt: int) -> Iterator[GeneratedText]:
         """Yield one text a request; see `Generator`.
 
         Requests with `turns` are written through the model's chat template; without one they are error rows.
+
+        Raises:
+            MissingExtra: a JSON schema needs a package that is not installed.
+            RecipeInvalid: a schema that cannot be held; a watermark without its key.
         """
         rows = self._rows(requests, sampling, attempt)
         done = tokens = 0
@@ -84,7 +95,8 @@ class HfEngine:
             yield _failed(row)
         stop = self._spelling.stops(sampling.stop) if sampling.stop else None
         fits = sorted((row for row in rows if not row.finish), key=lambda row: len(row.prompt))
-        for row in self._decoder(sampling, stop).run(fits):
+        chosen, steps = self._steering.of(sampling)
+        for row in self._decoder(chosen, stop, steps).run(fits):
             done, tokens = done + 1, tokens + len(row.tokens)
             if done % REPORT_EVERY == 0 or done == len(rows):
                 note = self._room.note

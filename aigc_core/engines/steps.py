@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 class Steering:
     """Opens the steps that a sampling asks for; those of the last one stay open."""
 
-    def __init__(
-        self, tokenizer: "PreTrainedTokenizerBase", ends: Sequence[int], watermark_key: WatermarkKey | None
-    ) -> None:
-        """Take the model's tokenizer, the tokens that end a text, and the secret of the watermark if there is one."""
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", ends: Sequence[int]) -> None:
+        """Take the model's tokenizer and the tokens that end a text."""
         self._tokenizer = tokenizer
         self._ends = tuple(ends)
-        self._key = watermark_key
+        self.key: WatermarkKey | None = None
+        """The secret of the watermark."""
         self._open: tuple[Sampling, Sampling, tuple[LogitsStep, ...]] | None = None
 
     def of(self, sampling: Sampling) -> tuple[Sampling, tuple[LogitsStep, ...]]:
@@ -42,8 +41,8 @@ class Steering:
         if sampling.json_schema:
             steps.append(SchemaStep(sampling.json_schema, self._tokenizer, self._ends))
         if sampling.watermark:
-            if self._key is None:
+            if self.key is None:
                 raise RecipeInvalid("The texts are to be marked and the engine was opened without a watermark key.")
-            chosen, mark = open_mark(sampling, self._key)
+            chosen, mark = open_mark(sampling, self.key)
             steps.append(mark)
         return chosen, tuple(steps)

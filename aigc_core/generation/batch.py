@@ -170,7 +170,7 @@ def _publication(table: pa.Table, run_id: str, provenance: Provenance) -> dict[s
         "run_id": same(run_id),
         "run_key": same(provenance.run_key),
         "aigc_reserved1": same(None),
-        "watermark": same(None),
+        "watermark": same(making.watermark or None),
         "human_edited": pa.array([False] * rows, pa.bool_()),
         "reviewer": same(None),
         "supersedes": table["previous"].combine_chunks(),

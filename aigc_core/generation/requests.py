@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 
 from aigc_core.checks.registry import CHECK_FAILED
 from aigc_core.contracts.recipe import Recipe, prompt_for
+from aigc_core.engines.watermark import mark_name
 from aigc_core.events import Progress, report_progress
 from aigc_core.ids import fingerprint
-from aigc_core.records import CatalogueSnapshot, ModelVersion, RequestSet
+from aigc_core.records import CatalogueSnapshot, ModelVersion, RequestSet, Sampling
 from aigc_core.storage.files import ParquetSink, read_batches
 from aigc_core.storage.groups import GroupSet, is_held_out
 from aigc_core.storage.known import Known
@@ -57,6 +58,8 @@ class Making:
     prompt_digest: str
     decode_digest: str
     check_config_digest: str
+    watermark: str = ""
+    """Scheme and key of the mark in the texts, e.g. `kgw:0f3a...`; empty for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +77,18 @@ class Tonight:
     retry_rejected: bool = False
 
 
-def making_of(recipe: Recipe, model: ModelVersion, *, dtype: str, check_config_digest: str) -> Making:
+def making_of(
+    recipe: Recipe, model: ModelVersion, *, sampling: Sampling, dtype: str, check_config_digest: str
+) -> Making:
     """The digests of tonight's way of making texts."""
     return Making(
         engine=model.engine,
         dtype=dtype,
         model_digest=model.digest,
         prompt_digest=recipe.prompt_digest,
-        decode_digest=fingerprint(recipe.sampling),
+        decode_digest=fingerprint(sampling),
         check_config_digest=check_config_digest,
+        watermark=mark_name(sampling.watermark),
     )
 
 

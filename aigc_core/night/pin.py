@@ -14,7 +14,7 @@ from aigc_core.storage.files import sweep
 from aigc_core.storage.progress import RunFolder
 from aigc_core.storage.source_files import require_no_secret
 from aigc_core.storage.sources import file_sha256, source_columns
-from aigc_core.workspace import Workspace, checked_model, open_workspace, row_checks, rules_digest
+from aigc_core.workspace import Workspace, checked_model, open_workspace, require_options, row_checks, rules_digest
 
 RUN, MANIFEST = "run", "manifest"
 
@@ -86,6 +86,7 @@ def pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
         UserError: the order cannot be carried out.
     """
     engine = order.engine or line.recipe.generation.engine
+    require_options(engine, line)
     day = _day(order.date)
     source, corpus = _required_source(order, line), corpus_source(order, line)
     _require_fitting(source, line, line.catalogue_rows)

@@ -41,6 +41,7 @@ from aigc_core.storage.progress import RunFolder
 from aigc_core.storage.shift import gone_from
 from aigc_core.workspace import (
     Workspace,
+    decoding_of,
     dtype_of,
     open_generator,
     open_model,
@@ -168,7 +169,7 @@ def write_texts(night: Night, model: ModelVersion, shard: Shard) -> Part:
 
 def write_shard(shard: Shard, model: ModelVersion, line: ContentLine, folder: RunFolder) -> Part:
     """One shard's texts, kept in a folder."""
-    return generate_shard(shard, lambda: open_generator(model, line), line.recipe.sampling, folder)
+    return generate_shard(shard, lambda: open_generator(model, line), decoding_of(line), folder)
 
 
 def judge_texts(night: Night, shard: Shard, part: Part) -> Verdicts:
@@ -259,4 +260,5 @@ def occasion(night: Night) -> Occasion:
 
 def _making(line: ContentLine, model: ModelVersion) -> Making:
     rules = rules_digest(line, row_checks(line))
-    return making_of(line.recipe, model, dtype=dtype_of(model, line), check_config_digest=rules)
+    sampling, dtype = decoding_of(line), dtype_of(model, line)
+    return making_of(line.recipe, model, sampling=sampling, dtype=dtype, check_config_digest=rules)
