@@ -231,7 +231,8 @@ def open_generator(model: ModelVersion, line: ContentLine) -> Generator:
     """
     if model.engine == "template":
         return TemplateEngine(line.recipe.generation.template)
-    engine = _kept(model.engine, model.path, line.recipe.generation.model_dump_json())
+    settings = line.recipe.generation
+    engine = _kept(model.engine, model.path, settings.model_dump_json(), _watermark_key(settings))
     if engine.model_digest != model.digest:
         raise ModelInvalid(
             f"The model in {model.path} is not the one that was registered: its files changed.",
@@ -257,7 +258,7 @@ def dtype_of(model: ModelVersion, line: ContentLine) -> str:
 
 
 @lru_cache(maxsize=1)
-def _kept(engine: str, path: str, generation: str) -> Generator:
+def _kept(engine: str, path: str, generation: str, key: WatermarkKey | None) -> Generator:
     """The engine, with settings as JSON: equal settings find the one that is open."""
     settings = Generation.model_validate_json(generation)
     match engine:
