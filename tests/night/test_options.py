@@ -4,7 +4,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from aigc_core.workspace import open_workspace
 
 pytest_plugins = ("shop_fixtures",)
 
-SECRET = "0123456789abcdef0123456789abcdef"
+SECRET = "0123456789abcdef" * 2
 CARD = {
     "type": "object",
     "properties": {"title": {"type": "string", "maxLength": 5}, "body": {"type": "string", "maxLength": 20}},
