@@ -82,11 +82,10 @@ class SlotCache:
         seen_keys, seen_values = (block[self._rows, : self._seen].transpose(1, 2) for block in blocks)
         return seen_keys, seen_values
 
-    def move(self, source: Sequence[int], target: Sequence[int], length: int) -> None:
-        """Copy the first `length` positions of some rows over other rows."""
+    def move(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` positions of one row over another."""
         for block in (*self._keys, *self._values):
-            for here, there in zip(source, target, strict=True):
-                block[there, :length] = block[here, :length]
+            block[target, :length] = block[source, :length]
 
     def get_seq_length(self, *_: object) -> int:
         """0: positions and masks are given to the forward."""

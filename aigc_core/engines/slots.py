@@ -12,6 +12,7 @@ import numpy as np
 
 from aigc_core.engines.cache import KeysAndValues, SlotCache
 from aigc_core.engines.memory import Room, affordable_slots, give_back, is_out_of_memory
+from aigc_core.engines.plain import PlainForward
 from aigc_core.engines.prefixes import shared_beginnings
 from aigc_core.engines.rows import Row, Stopping
 from aigc_core.engines.sampling import LogitsStep, choose
@@ -51,14 +52,18 @@ class SlotDecoder:
 
     def __init__(
         self,
-        model: "PreTrainedModel",
+        model: "PreTrainedModel | PlainForward",
         room: Room,
         sampling: Sampling,
         stopping: Stopping,
         steps: Sequence[LogitsStep] = (),
     ) -> None:
-        """Take a model for which `fits_slots` holds; `steps` change the logits before each choice, in order."""
-        self._model = model
+        """Take a model for which `fits_slots` holds, or its `PlainForward`.
+
+        `steps` change the logits before each choice, in order.
+        """
+        self._plain = model if isinstance(model, PlainForward) else None
+        self._model = model.model if isinstance(model, PlainForward) else model
         self._room = room
         self._sampling = sampling
         self._stopping = stopping
@@ -187,6 +192,8 @@ class SlotDecoder:
 
     def _forward(self, cache: SlotCache, tokens: "Tensor", positions: "Tensor", mask: "Tensor | None") -> "Tensor":
         device = self._model.device
+        if self._plain is not None:
+            return self._plain(tokens, positions, mask, cache)
         output = self._model.base_model(
             input_ids=tokens.to(device),
             position_ids=positions.to(device),
@@ -219,9 +226,8 @@ class SlotDecoder:
         count = len(self._live) - len(gone)
         holes = [index for index in ended if index < count]
         movers = [index for index in range(count, len(self._live)) if index not in gone]
-        if holes:
-            cache.move(movers, holes, max(self._live[index].length for index in movers))
         for hole, mover in zip(holes, movers, strict=True):
+            cache.move(mover, hole, self._live[mover].length)
             self._live[hole] = self._live[mover]
         del self._live[count:]
 
