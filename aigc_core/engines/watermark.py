@@ -12,9 +12,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigc_core.contracts.steering import KgwMark, SynthIdMark
+from aigc_core.engines.loading import completion_ids, load_tokenizer
 from aigc_core.engines.rows import Row
 from aigc_core.errors import RecipeInvalid
 from aigc_core.ids import canonical_json
@@ -96,7 +98,7 @@ def open_mark(sampling: Sampling, key: WatermarkKey) -> "tuple[Sampling, KgwStep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """How surely a text carries the mark."""
+    """How surely a text, or texts taken together, carry the mark."""
 
     scored: int
     """Tokens (KGW) or rounds (SynthID) that count; repeated contexts do not."""
@@ -123,6 +125,30 @@ class Detection:
         return self.p_value < SURE
 
 
+def find_mark(texts: Sequence[str], model: Path, sampling: Sampling, key: WatermarkKey) -> Detection:
+    """Look for a mark in texts as they are read, e.g. a column `text`, without their label.
+
+    Many texts of one key taken together are found where each alone is too short: what is said in more than one of
+    them counts once, or phrases that a model repeats would speak for or against the mark each time.
+
+    Args:
+        texts: of one language model; encoded again, so a few tokens may differ from those chosen.
+        model: folder of that model.
+        sampling: of their making, with the mark.
+        key: whose mark is looked for.
+
+    Raises:
+        ModelInvalid: the folder holds no tokenizer.
+        RecipeInvalid: another key than the one the sampling names.
+    """
+    from transformers import AutoConfig
+
+    tokenizer = load_tokenizer(model)
+    vocabulary = int(AutoConfig.from_pretrained(model, local_files_only=True).vocab_size)
+    _, mark = open_mark(sampling, key)
+    return mark.detect([row[:-1] for row in completion_ids(tokenizer, texts)], vocabulary)
+
+
 class KgwStep:
     """Adds a bias to the green tokens, which follow from the key and the token before.
 
@@ -145,14 +171,14 @@ class KgwStep:
         green = torch.stack([self._greens(token, logits.shape[-1]) for token in before])
         return torch.add(logits, green.to(logits.device), alpha=self._mark.bias)
 
-    def detect(self, tokens: Sequence[int], vocabulary: int) -> Detection:
-        """Look for the mark in a text's tokens, each pair of neighbours counted once.
+    def detect(self, texts: Sequence[Sequence[int]], vocabulary: int) -> Detection:
+        """Look for the mark in texts taken together, each pair of neighbours counted once.
 
         Args:
-            tokens: as generated; text that was encoded again may differ at its ends.
+            texts: tokens of each, without prompt and end token.
             vocabulary: width of the model's logits.
         """
-        pairs = set(pairwise(tokens))
+        pairs = {pair for tokens in texts for pair in pairwise(tokens)}
         hits = sum(bool(self._greens(before, vocabulary)[token]) for before, token in pairs)
         share = int(vocabulary * self._mark.green_share) / vocabulary
         return Detection(scored=len(pairs), share=hits / max(len(pairs), 1), expected=share)
@@ -225,26 +251,29 @@ class SynthIdStep:
         before = likely.cumsum(-1) - likely
         return values.where(before < self._sampling.top_p, -torch.inf), best.indices
 
-    def detect(self, tokens: Sequence[int], vocabulary: int) -> Detection:
-        """Look for the mark in a text's tokens: rounds won in unrepeated contexts, on average over all rounds.
+    def detect(self, texts: Sequence[Sequence[int]], vocabulary: int) -> Detection:
+        """Look for the mark in texts taken together: rounds won, each sequence of `ngram` tokens counted once.
 
         Args:
-            tokens: as generated; text that was encoded again may differ at its ends.
-            vocabulary: not needed here; detectors are called alike.
+            texts: tokens of each, without prompt and end token.
+            vocabulary: width of the model's logits; this scheme does not need it.
         """
         import torch
 
-        del vocabulary
+        size = self._mark.ngram - 1
+        ngrams = {
+            tuple(tokens[place - size : place + 1])
+            for tokens in texts
+            for place in range(size, len(tokens))
+            if not _is_repeated(tokens[:place], size)
+        }
         processor = self._processor("cpu")
         expected = float(processor.sampling_table.double().mean())
-        if len(tokens) < self._mark.ngram:
+        if not ngrams:
             return Detection(scored=0, share=0.0, expected=expected)
-        ids = torch.tensor([list(tokens)])
-        values = processor.compute_g_values(ids)[0]
-        counted = values[processor.compute_context_repetition_mask(ids)[0]]
-        return Detection(
-            scored=counted.numel(), share=float(counted.double().mean()) if len(counted) else 0.0, expected=expected
-        )
+        keys = processor.compute_ngram_keys(torch.tensor(sorted(ngrams))[None])
+        rounds = processor.sample_g_values(keys)
+        return Detection(scored=rounds.numel(), share=float(rounds.double().mean()), expected=expected)
 
     def _processor(self, device: str) -> Any:  # noqa: ANN401 - transformers is not typed
         from transformers import SynthIDTextWatermarkingConfig

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from aigc_core.contracts.steering import KgwMark, SynthIdMark
 from aigc_core.engines.base import TextRequest
 from aigc_core.engines.hf import HfEngine
 from aigc_core.engines.rows import Row
-from aigc_core.engines.watermark import KgwStep, SynthIdStep, WatermarkKey, keyed, mark_name, open_mark
+from aigc_core.engines.watermark import KgwStep, SynthIdStep, WatermarkKey, find_mark, keyed, mark_name, open_mark
 from aigc_core.errors import RecipeInvalid
 from aigc_core.ids import canonical_json
 from aigc_core.records import Sampling
@@ -65,9 +66,9 @@ def test_marked_texts_are_found_and_others_are_not(
     plain = tokens_of(engine, text_requests, PLAIN)
     long = [tokens for tokens in marked if len(tokens) >= 60]
     assert len(long) >= 10
-    assert sum(right.detect(tokens, width).found for tokens in long) >= 0.9 * len(long)
-    assert not any(right.detect(tokens, width).found for tokens in plain)
-    assert not any(wrong.detect(tokens, width).found for tokens in marked)
+    assert sum(right.detect([tokens], width).found for tokens in long) >= 0.9 * len(long)
+    assert not any(right.detect([tokens], width).found for tokens in plain)
+    assert not any(wrong.detect([tokens], width).found for tokens in marked)
 
 
 @MARKS
@@ -101,7 +102,7 @@ def test_a_greedy_text_carries_kgw(tiny_llama: str, text_requests: list[TextRequ
     engine = HfEngine(tiny_llama, slots=7, device="cpu")
     engine.mark_with(KEY)
     tokens = tokens_of(engine, text_requests, marking(KGW, temperature=0, top_k=0))
-    shares = [detector(KGW, KEY).detect(row, int(engine._model.config.vocab_size)).share for row in tokens if row]
+    shares = [detector(KGW, KEY).detect([row], int(engine._model.config.vocab_size)).share for row in tokens if row]
     assert sum(shares) / len(shares) > 0.6
 
 
@@ -153,15 +154,31 @@ def test_detection_is_that_of_transformers() -> None:
     theirs: Any = WatermarkDetector(model, "cpu", config, ignore_repeated_ngrams=True)
     tokens = torch.randint(1, 48, (1, 60), generator=torch.Generator().manual_seed(2))
     answer = theirs(tokens, return_dict=True)
-    mine = KgwStep(KGW, KEY).detect(tokens[0].tolist(), 48)
+    mine = KgwStep(KGW, KEY).detect(tokens.tolist(), 48)
     assert mine.scored == answer.num_tokens_scored[0]
     assert mine.z == pytest.approx(answer.z_score[0])
     assert mine.p_value == pytest.approx(answer.p_value[0])
 
 
+@MARKS
+def test_many_short_texts_are_found_together(
+    tiny_llama: str, text_requests: list[TextRequest], mark: KgwMark | SynthIdMark
+) -> None:
+    """As they are read, not as they were chosen; what several of them say counts once."""
+    engine = HfEngine(tiny_llama, slots=7, device="cpu")
+    engine.mark_with(KEY)
+    sampling = marking(mark, max_new_tokens=15)
+    marked = list(written(engine, text_requests, sampling).values())
+    plain = list(written(engine, text_requests, replace(PLAIN, max_new_tokens=15)).values())
+    assert find_mark(marked, Path(tiny_llama), sampling, KEY).found
+    assert not find_mark(plain, Path(tiny_llama), sampling, KEY).found
+    once, often = (find_mark(marked[:3] * times, Path(tiny_llama), sampling, KEY) for times in (1, 9))
+    assert once == often
+
+
 def test_too_little_text_is_not_found() -> None:
-    assert not KgwStep(KGW, KEY).detect([3], 48).found
-    assert not SynthIdStep(SYNTHID, KEY, PLAIN).detect([3, 4], 48).found
+    assert not KgwStep(KGW, KEY).detect([[3]], 48).found
+    assert not SynthIdStep(SYNTHID, KEY, PLAIN).detect([[3, 4]], 48).found
 
 
 def test_the_key_stands_nowhere() -> None:
