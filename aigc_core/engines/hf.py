@@ -18,7 +18,6 @@ from aigc_core.engines.loading import (
 from aigc_core.engines.memory import Room
 from aigc_core.engines.onednn import multiply_by_onednn
 from aigc_core.engines.padded import PaddedDecoder
-from aigc_core.engines.plain import PlainForward, can_be_plain
 from aigc_core.engines.rows import Row, Stopping
 from aigc_core.engines.sampling import LogitsStep
 from aigc_core.engines.slots import SlotDecoder, fits_slots
@@ -71,7 +70,6 @@ class HfEngine:
         _use_threads(place, threads)
         multiply_by_onednn(self._model)
         self._in_slots = fits_slots(self._model)
-        self._plain = PlainForward(self._model) if self._in_slots and can_be_plain(self._model) else None
         self._room = Room(slots)
         self._spelling = Spelling(self._tokenizer)
         self._stop_tokens = _stop_tokens(self._model, int(self._tokenizer.eos_token_id))
@@ -139,9 +137,8 @@ class HfEngine:
             blanks=self._spelling.blanks if window else frozenset(),
             strings=stop,
         )
-        if self._in_slots:
-            return SlotDecoder(self._plain or self._model, self._room, sampling, stopping, steps)
-        return PaddedDecoder(self._model, self._room, sampling, stopping, steps)
+        decoder = SlotDecoder if self._in_slots else PaddedDecoder
+        return decoder(self._model, self._room, sampling, stopping, steps)
 
     def _text(self, row: Row, stop: StopAt | None) -> GeneratedText:
         if row.finish is None or row.finish == "error":

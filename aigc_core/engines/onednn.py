@@ -5,7 +5,7 @@ operations a second there. A product's row is the same whatever rows stand besid
 takes another way; so a lone row is multiplied twice.
 """
 
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ def multiply_by_onednn(model: "Module") -> bool:
     return True
 
 
-@cache
 def _there() -> bool:
     import torch
 
@@ -37,18 +36,11 @@ def _there() -> bool:
     return built and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-def linear(values: "Tensor", weight: "Tensor", bias: "Tensor | None") -> "Tensor":
-    """`torch.nn.functional.linear` by oneDNN where it is there; without gradients."""
+def _linear(layer: "Linear", values: "Tensor") -> "Tensor":
     import torch
 
-    if not _there():
-        return torch.nn.functional.linear(values, weight, bias)
     multiply: Any = torch.ops.mkldnn._linear_pointwise
     lone = values.numel() == values.shape[-1]
     rows = values.expand(2, *values.shape[1:]) if lone else values
-    product: Tensor = multiply(rows.contiguous(), weight, bias, "none", [], "")
+    product: Tensor = multiply(rows.contiguous(), layer.weight, layer.bias, "none", [], "")
     return product[:1] if lone else product
-
-
-def _linear(layer: "Linear", values: "Tensor") -> "Tensor":
-    return linear(values, layer.weight, layer.bias)

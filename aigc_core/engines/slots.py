@@ -12,7 +12,6 @@ import numpy as np
 
 from aigc_core.engines.cache import KeysAndValues, SlotCache
 from aigc_core.engines.memory import Room, affordable_slots, give_back, is_out_of_memory
-from aigc_core.engines.plain import PlainForward
 from aigc_core.engines.prefixes import shared_beginnings
 from aigc_core.engines.rows import Row, Stopping
 from aigc_core.engines.sampling import LogitsStep, choose
@@ -52,18 +51,14 @@ class SlotDecoder:
 
     def __init__(
         self,
-        model: "PreTrainedModel | PlainForward",
+        model: "PreTrainedModel",
         room: Room,
         sampling: Sampling,
         stopping: Stopping,
         steps: Sequence[LogitsStep] = (),
     ) -> None:
-        """Take a model for which `fits_slots` holds, or its `PlainForward`.
-
-        `steps` change the logits before each choice, in order.
-        """
-        self._plain = model if isinstance(model, PlainForward) else None
-        self._model = model.model if isinstance(model, PlainForward) else model
+        """Take a model for which `fits_slots` holds; `steps` change the logits before each choice, in order."""
+        self._model = model
         self._room = room
         self._sampling = sampling
         self._stopping = stopping
@@ -192,8 +187,6 @@ class SlotDecoder:
 
     def _forward(self, cache: SlotCache, tokens: "Tensor", positions: "Tensor", mask: "Tensor | None") -> "Tensor":
         device = self._model.device
-        if self._plain is not None:
-            return self._plain(tokens, positions, mask, cache)
         output = self._model.base_model(
             input_ids=tokens.to(device),
             position_ids=positions.to(device),
