@@ -1,6 +1,6 @@
 """How a night's texts are made: the recipe's `generation`."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_serializer, model_validator
 
@@ -26,8 +26,12 @@ class Sampled(Strict):
     top_p: float = Field(0.95, gt=0, le=1)
     top_k: int = Field(0, ge=0)
     max_new_tokens: int = Field(160, ge=1, le=4096)
-    repetition_window: int = Field(0, ge=0, le=64)
-    stop: tuple[str, ...] = ()
+    repetition_window: int = Field(8, ge=0, le=64)
+    """A text whose last three times so many tokens repeat a phrase of at most so many, or are blank, is cut; 0: never.
+
+    At 8 none of 46,359 texts that people wrote would be cut, and a loop costs 31 tokens at most.
+    """
+    stop: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field((), max_length=8)
     """A text ends before the first of these."""
     best_of: int = Field(1, ge=1, le=16)
     """Drafts of each text, of which the best is kept: a finished one first, then the likeliest under the model."""
