@@ -15,6 +15,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from aigc_core.contracts.steering import KgwMark, SynthIdMark
 from aigc_core.engines.loading import completion_ids, load_tokenizer
 from aigc_core.engines.rows import Row
@@ -25,10 +28,12 @@ from aigc_core.records import Sampling
 if TYPE_CHECKING:
     from torch import Tensor
 
+Bits = npt.NDArray[np.uint8]
+
 SHORTEST_KEY = 32
 """Characters: the fingerprint is public, and a short key could be guessed from it."""
 GREEN_BYTES = 256 * 2**20
-"""Green lists kept, in bytes; a list has a byte a token of the vocabulary."""
+"""Green lists kept, in bytes; a list has a bit a token of the vocabulary."""
 SURE = 1e-6
 """p-value below which `Detection.found` holds: one false alarm in a million unmarked texts."""
 
@@ -161,14 +166,15 @@ class KgwStep:
         self._hash_key = key.number("kgw")
         self._processor: Any = None
         self._vocabulary = 0
-        self._green: OrderedDict[int, Tensor] = OrderedDict()
+        self._green: OrderedDict[int, Bits] = OrderedDict()
 
     def __call__(self, logits: "Tensor", rows: Sequence[Row]) -> "Tensor":
         """Biased logits; see `LogitsStep`."""
         import torch
 
         before = [(row.tokens or row.prompt)[-1] for row in rows]
-        green = torch.stack([self._greens(token, logits.shape[-1]) for token in before])
+        packed = np.stack([self._greens(token, logits.shape[-1]) for token in before])
+        green = torch.from_numpy(np.unpackbits(packed, axis=1, count=logits.shape[-1]))
         return torch.add(logits, green.to(logits.device), alpha=self._mark.bias)
 
     def detect(self, texts: Sequence[Sequence[int]], vocabulary: int) -> Detection:
@@ -179,12 +185,15 @@ class KgwStep:
             vocabulary: width of the model's logits.
         """
         pairs = {pair for tokens in texts for pair in pairwise(tokens)}
-        hits = sum(bool(self._greens(before, vocabulary)[token]) for before, token in pairs)
+        hits = sum(self._is_green(before, token, vocabulary) for before, token in pairs)
         share = int(vocabulary * self._mark.green_share) / vocabulary
         return Detection(scored=len(pairs), share=hits / max(len(pairs), 1), expected=share)
 
-    def _greens(self, before: int, vocabulary: int) -> "Tensor":
-        """Which tokens are green after a token: (vocabulary,) of bool."""
+    def _is_green(self, before: int, token: int, vocabulary: int) -> int:
+        return int(self._greens(before, vocabulary)[token // 8]) >> (7 - token % 8) & 1
+
+    def _greens(self, before: int, vocabulary: int) -> Bits:
+        """Which tokens are green after a token, a bit each."""
         import torch
 
         if self._processor is None or self._vocabulary != vocabulary:
@@ -194,10 +203,11 @@ class KgwStep:
             return self._green[before]
         # Through the processor's own call: what it adds to zeros is the bias of green tokens.
         added = self._processor(torch.tensor([[before]]), torch.zeros(1, vocabulary))
-        self._green[before] = added[0] > 0
-        if len(self._green) * vocabulary > GREEN_BYTES:
+        packed = np.packbits(added[0].numpy() > 0)
+        self._green[before] = packed
+        if len(self._green) * packed.nbytes > GREEN_BYTES:
             self._green.popitem(last=False)
-        return self._green[before]
+        return packed
 
     def _open(self, vocabulary: int) -> None:
         from transformers import WatermarkingConfig
