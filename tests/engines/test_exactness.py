@@ -1,6 +1,7 @@
 """The text of a request depends on the request alone: not on slots, order, split or decoder."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from aigc_core.engines.base import TextRequest
 from aigc_core.engines.hf import HfEngine
 from aigc_core.engines.loading import load_model, load_tokenizer, prompt_ids, quiet
+from aigc_core.ids import fingerprint
 from aigc_core.records import Sampling
 
 GREEDY = Sampling(temperature=0, max_new_tokens=16)
@@ -68,6 +70,34 @@ def test_order_and_shards_change_nothing(
     shuffled = [text_requests[index] for index in order]
     first, second = (texts(tiny_llama, slots, part, SAMPLED) for part in (shuffled[:cut], shuffled[cut:]))
     assert first | second == texts(tiny_llama, 4, text_requests, SAMPLED)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(order=st.permutations(range(24)), cut=st.integers(0, 24), slots=st.integers(1, 30))
+def test_beginnings_limits_and_stops_change_nothing_for_neighbours(
+    tiny_llama: str, text_requests: list[TextRequest], order: list[int], cut: int, slots: int
+) -> None:
+    asked = replace(SAMPLED, stop=("coat", "衣"), repetition_window=2)
+    starts = ("red coat of blue cotton " * 8, "a " * 34, "")
+    requests = [
+        replace(one, prompt=starts[number % 3] + one.prompt, limit=3 + number if number % 2 else None)
+        for number, one in enumerate(text_requests)
+    ]
+    shuffled = [requests[index] for index in order]
+    first, second = (texts(tiny_llama, slots, part, asked) for part in (shuffled[:cut], shuffled[cut:]))
+    assert first | second == texts(tiny_llama, 4, requests, asked)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "golden"),
+    [(GREEDY, "27a6d340b228202c3a718dd971790680"), (SAMPLED, "5aa5f73b5cfdd322086f07510c7ed9f1")],
+    ids=["greedy", "sampled"],
+)
+def test_texts_are_those_of_yesterday(
+    tiny_llama: str, text_requests: list[TextRequest], sampling: Sampling, golden: str
+) -> None:
+    """A change here changes what every line writes: then the engine's name or the request key must change too."""
+    assert fingerprint(texts(tiny_llama, 7, text_requests, sampling)) == golden
 
 
 def test_both_decoders_write_the_same(
