@@ -3,8 +3,11 @@
 import hashlib
 import json
 import os
+import re
+import secrets
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -13,9 +16,14 @@ import pyarrow.parquet as pq
 
 from aigc_core.errors import IntegrityBroken, LakeUnusable
 from aigc_core.ids import canonical_json
+from aigc_core.storage.processes import Process, this_process
 
 BATCH_ROWS = 2000
 _CHUNK = 1 << 20
+_ASIDE = ".aside-"
+_WRITER = re.compile(re.escape(_ASIDE) + "([0-9a-f]{8})-([0-9]+)-([0-9a-f]{8})-")
+_OLD = 86_400.0
+"""Seconds after which what lies aside is nobody's, wherever its writer was."""
 
 
 @contextmanager
@@ -133,9 +141,19 @@ def write_table(path: Path, table: pa.Table, footer: Mapping[str, str] | None = 
 
 
 def sweep(folder: Path) -> None:
-    """Remove what interrupted writes left aside."""
-    for leftover in folder.rglob(".aside-*"):
-        leftover.unlink(missing_ok=True)
+    """Remove what interrupted writes left aside: of processes known to be dead, and whatever is older than a day."""
+    for leftover in folder.rglob(f"{_ASIDE}*"):
+        if _is_left(leftover):
+            leftover.unlink(missing_ok=True)
+
+
+def _is_left(aside: Path) -> bool:
+    named = _WRITER.match(aside.name)
+    if named and Process(host=named[1], pid=int(named[2]), birth=named[3]).surely_dead():
+        return True
+    with suppress(FileNotFoundError):
+        return time.time() - aside.stat().st_mtime > _OLD
+    return False
 
 
 @contextmanager
@@ -158,7 +176,8 @@ def _aside(path: Path) -> Iterator[Path]:
 
 
 def _aside_name(path: Path) -> Path:
-    return path.with_name(f".aside-{os.getpid()}-{path.name}")
+    own = this_process()
+    return path.with_name(f"{_ASIDE}{own.host}-{own.pid}-{own.birth}-{secrets.token_hex(4)}-{path.name}")
 
 
 def _put_in_place(aside: Path, path: Path) -> None:

@@ -1,5 +1,6 @@
 """A night is checked and pinned before anything is made."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -112,6 +113,7 @@ def test_leftovers_of_a_killed_process_are_swept(open_shop: Shop, night: Night) 
     leftover = open_shop.folder(night.run_id).file("parts", ".aside-1-a.parquet")
     leftover.parent.mkdir()
     leftover.write_text("half")
+    os.utime(leftover, (0, 0))
     pin.start(open_shop.order([item(1)]))
     assert not leftover.exists()
 

@@ -1,6 +1,7 @@
 """A file is whole under its name, or not there."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from aigc_core.storage.files import (
     write_table,
     write_text,
 )
+from aigc_core.storage.processes import this_process
 
 NUMBERS = pa.table({"n": pa.array(range(5000), pa.int64())})
 
@@ -107,11 +109,16 @@ def test_the_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
 
 
-def test_a_sweep_takes_leftovers_only(tmp_path: Path) -> None:
-    for name in (".aside-1-a.json", "deep/.aside-2-b.parquet", "a.json", "deep/aside-3"):
+def test_a_sweep_takes_what_the_dead_left_and_what_is_old(tmp_path: Path) -> None:
+    own = this_process()
+    dead = f".aside-{own.host}-{own.pid}-00000000-12345678-a.json"
+    alive = f".aside-{own.host}-{own.pid}-{own.birth}-12345678-a.json"
+    elsewhere = ".aside-00000000-1-00000000-12345678-b.parquet"
+    for name in (dead, alive, f"deep/{elsewhere}", "deep/.aside-old", "a.json", "deep/aside-3"):
         write_text(tmp_path / name, "x")
+    os.utime(tmp_path / "deep" / ".aside-old", (0, 0))
     sweep(tmp_path)
-    assert left_in(tmp_path) == ["a.json", "aside-3"]
+    assert left_in(tmp_path) == sorted([alive, elsewhere, "a.json", "aside-3"])
 
 
 def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path) -> None:

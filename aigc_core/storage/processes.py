@@ -1,0 +1,51 @@
+"""Which process did something: told in names and claims, so that what a dead one left behind is known as such."""
+
+import hashlib
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from functools import lru_cache
+
+# A container restarted may give its new process the old one's number; this tells the two apart.
+_BIRTH = secrets.token_hex(4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One process of one host."""
+
+    host: str
+    """Eight hexadecimal digits: of the host's name."""
+    pid: int
+    birth: str
+    """Eight hexadecimal digits drawn when the process began."""
+
+    def surely_dead(self) -> bool:
+        """Whether it is known to have ended; of a process on another host that is never known."""
+        own = this_process()
+        if self.host != own.host:
+            return False
+        if self.pid == own.pid:
+            return self.birth != own.birth
+        return not _runs(self.pid)
+
+
+def this_process() -> Process:
+    """The one that asks."""
+    return Process(host=_host(), pid=os.getpid(), birth=_BIRTH)
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
