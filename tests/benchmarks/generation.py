@@ -26,6 +26,7 @@ from aigc_core.contracts.recipe import Recipe, prompt_for
 from aigc_core.engines.base import GeneratedText, TextRequest, TrainingPair
 from aigc_core.engines.hf import HfEngine
 from aigc_core.engines.loading import completion_ids, load_model, load_tokenizer, prompt_ids, quiet
+from aigc_core.engines.onednn import multiply_by_onednn
 from aigc_core.ids import stable_unit
 from aigc_core.records import Sampling
 from aigc_core.workspace import open_workspace, quiet_process
@@ -110,7 +111,7 @@ def ending(limits: Sequence[int], width: int) -> dict[str, Any]:
     ends = torch.tensor(limits) + width
 
     class RowLength(StoppingCriteria):
-        def __call__(self, input_ids: Any, scores: Any, **_: object) -> Any:
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
             return input_ids.shape[1] >= ends
 
     return {
@@ -158,7 +159,7 @@ def ctranslate2_bare(bench: Bench, quantization: str) -> Variant:
     tokenizer = load_tokenizer(bench.folder)
     rows = prompt_ids(tokenizer, [request.prompt for request in bench.requests])
     prompts = [tokenizer.convert_ids_to_tokens(row) for row in rows]
-    choice = {"sampling_topk": 1}
+    choice: dict[str, Any] = {"sampling_topk": 1}
     if bench.sampling.temperature:
         choice = {"sampling_topk": 0, "sampling_topp": bench.sampling.top_p}
         choice |= {"sampling_temperature": bench.sampling.temperature}
@@ -207,10 +208,12 @@ def measure(variants: dict[str, Variant], rounds: int) -> dict[str, list[float]]
 
 def show(title: str, rates: dict[str, list[float]]) -> None:
     """Medians and ranges, with ratios to the base."""
-    print(f"\n{title}\n| variant | tokens/s: median (range) | ratio to {BASE}: median (range) |\n|---|---|---|")
+    print(  # noqa: T201 -- a benchmark's output
+        f"\n{title}\n| variant | tokens/s: median (range) | ratio to {BASE}: median (range) |\n|---|---|---|"
+    )
     for name, speeds in rates.items():
         ratios = [speed / other for speed, other in zip(speeds, rates[BASE], strict=True)]
-        print(
+        print(  # noqa: T201 -- a benchmark's output
             f"| {name} | {statistics.median(speeds):.0f} ({min(speeds):.0f}-{max(speeds):.0f}) "
             f"| {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) |",
             flush=True,
@@ -223,8 +226,6 @@ def show_roofline(bench: Bench, tokens_a_second: float) -> None:
     Work a text token takes: two operations a weight of the layers for it and for its share of the prompt, two a
     weight of the head for it alone. Bytes: every weight once a step of 128 rows, and the row's keys and values.
     """
-    import torch
-
     model: Any = load_model(bench.folder, device="cpu", dtype="float32")
     head = model.get_output_embeddings().weight.numel()
     layers = sum(weight.numel() for weight in model.model.layers.parameters())
@@ -234,9 +235,9 @@ def show_roofline(bench: Bench, tokens_a_second: float) -> None:
     operations = 2 * (layers * (1 + prompt) + head)
     keys = 2 * BIG_LAYERS * BIG_HIDDEN * (statistics.mean(map(len, prompts)) + made / len(prompts) / 2)
     moved = 4 * ((layers + head) / 128 + keys)
-    flops, bandwidth = matmul_rate(torch), copy_rate(torch)
+    flops, bandwidth = matmul_rate(), copy_rate()
     bound = 1 / max(operations / flops, moved / bandwidth)
-    print(
+    print(  # noqa: T201 -- a benchmark's output
         f"\nmatmul {flops / 1e9:.0f} GFLOP/s, copy {bandwidth / 1e9:.1f} GB/s; a text token takes "
         f"{operations / 1e6:.0f} MFLOP and {moved / 1e6:.2f} MB: at most {bound:.0f} tokens/s "
         f"({flops / operations:.0f} by multiplying, {bandwidth / moved:.0f} by copying); "
@@ -244,14 +245,21 @@ def show_roofline(bench: Bench, tokens_a_second: float) -> None:
     )
 
 
-def matmul_rate(torch: Any) -> float:
-    """Operations a second of 128 rows times a layer's weights: the shape that generation has."""
-    left, right = torch.randn(128, BIG_HIDDEN), torch.randn(BIG_HIDDEN, BIG_INNER)
-    return 2 * 128 * BIG_HIDDEN * BIG_INNER / best_of(lambda: left @ right)
+def matmul_rate() -> float:
+    """Operations a second of 128 rows times a layer's weights, the shape that generation has, by oneDNN."""
+    import torch
+
+    layer = torch.nn.Linear(BIG_HIDDEN, BIG_INNER, bias=False)
+    multiply_by_onednn(layer)
+    rows = torch.randn(128, BIG_HIDDEN)
+    with torch.inference_mode():
+        return 2 * 128 * BIG_HIDDEN * BIG_INNER / best_of(lambda: layer(rows))
 
 
-def copy_rate(torch: Any) -> float:
+def copy_rate() -> float:
     """Bytes a second read of a block larger than any cache."""
+    import torch
+
     block = torch.randn(64 * 2**20)
     return block.numel() * 4 / best_of(lambda: block.sum())
 
