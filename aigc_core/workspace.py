@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 from aigc_core.checks.base import RowCheck
 from aigc_core.checks.registry import build_row_checks
 from aigc_core.contracts.content_line import ContentLine
+from aigc_core.contracts.endpoint import Endpoint
 from aigc_core.contracts.generation import Generation
 from aigc_core.engines.base import Generator, Trainer
 from aigc_core.engines.best_of import BestOf
@@ -198,6 +199,35 @@ def rules_digest(line: ContentLine, checks: Sequence[RowCheck]) -> str:
     )
 
 
+def named_model(engine: str, name: str | None, line: ContentLine) -> str | None:
+    """The model that was asked for as the engine takes it; None where the line's own tuned one serves.
+
+    Engine `endpoint` always has one: the name given, else the recipe's; `vllm` else the recipe's base.
+
+    Raises:
+        ModelInvalid: see `checked_model`.
+        RecipeInvalid: the engine has no tuned model and neither order nor recipe name another.
+    """
+    if engine == "endpoint":
+        return name or _endpoint(line).model
+    if engine == "vllm" and name is None:
+        base = line.recipe.model.base
+        if base == "starter":
+            raise RecipeInvalid("Engine vllm does not train.", remedy="Name a model with --model, or use --engine hf.")
+        return checked_model(engine, base)
+    return None if name is None else checked_model(engine, name)
+
+
+def _endpoint(line: ContentLine) -> Endpoint:
+    endpoint = line.recipe.generation.endpoint
+    if endpoint is None:
+        raise RecipeInvalid(
+            f"Engine endpoint was asked for and the recipe of {line.name} has no `generation.endpoint`.",
+            "It says where the server is, for example {url: http://127.0.0.1:8000/v1, model: my-model}.",
+        )
+    return endpoint
+
+
 def checked_model(engine: str, name: str) -> str:
     """The name as the engine takes it, known to be there; a local folder becomes absolute.
 
@@ -216,6 +246,10 @@ def open_model(engine: str, name: str | None, line: ContentLine) -> ModelVersion
     if engine == "template":
         digest = TemplateEngine(line.recipe.generation.template).model_digest
         return ModelVersion(line=line.name, digest=digest, engine=engine, path="", base=engine)
+    if engine == "endpoint":
+        endpoint = _endpoint(line)
+        asked = endpoint.model_copy(update={"model": name or endpoint.model})
+        return ModelVersion(line=line.name, digest=asked.digest, engine=engine, path=asked.model, base=asked.model)
     from aigc_core.engines.loading import folder_digest
 
     path = name or ""
@@ -252,6 +286,8 @@ def dtype_of(model: ModelVersion, line: ContentLine) -> str:
     """Numeric type the model generates in on this machine; part of every request key."""
     if model.engine == "template":
         return TemplateEngine.dtype
+    if model.engine == "endpoint":
+        return "server"
     from aigc_core.engines.loading import dtype_for, pick_device
 
     return dtype_for(pick_device(None), line.recipe.generation.dtype)
@@ -269,6 +305,18 @@ def _kept(engine: str, path: str, generation: str, key: WatermarkKey | None) -> 
             if key := _watermark_key(settings):
                 made.mark_with(key)
             return _wrapped(made, settings)
+        case "endpoint":
+            from aigc_core.engines.endpoint import EndpointEngine
+
+            endpoint = settings.endpoint
+            if endpoint is None:
+                raise ModelInvalid("The recipe has no `generation.endpoint`.")
+            asked = endpoint.model_copy(update={"model": path})
+            return _wrapped(EndpointEngine(asked, key=os.environ.get("AIGC_ENDPOINT_KEY")), settings)
+        case "vllm":
+            from aigc_core.engines.vllm import VllmEngine
+
+            return _wrapped(VllmEngine(path, dtype=settings.dtype), settings)
         case _:
             raise ModelInvalid(f"There is no engine {engine!r}.")
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_serializer, model_validator
 
+from aigc_core.contracts.endpoint import Endpoint
 from aigc_core.contracts.steering import (
     MOST_CANDIDATES,
     JsonSchema,
@@ -65,7 +66,7 @@ class Generation(Strict):
     watermark: Watermark | None = None
     """A mark in the choice of words, found again with the key in AIGC_WATERMARK_KEY; only engine `hf` carries it."""
     json_schema: JsonSchema | None = None
-    """What the model writes is JSON of this schema, without free whitespace; only engine `hf` holds it to that.
+    """What the model writes is JSON of this schema; engine `hf` holds it to that, `endpoint` asks its server to.
     Give strings a `maxLength`: what is cut by a limit is no JSON."""
     json_text: str | None = None
     """Property of the object that becomes the text; the rest is dropped. None: the JSON is the text."""
@@ -76,6 +77,8 @@ class Generation(Strict):
     regenerate_on: frozenset[Literal["attributes", "prompt", "model", "sampling"]] = frozenset({"attributes", "prompt"})
     """Changes that make a published text be written again."""
     caps: Caps = Caps()
+    endpoint: Endpoint | None = None
+    """The server that engine `endpoint` asks."""
     template: dict[Locale, str] = Field(default_factory=dict)
     """Sandboxed Jinja for the template engine, per locale."""
 
@@ -107,7 +110,7 @@ class Generation(Strict):
             return None
         if self.watermark is not None:
             return f"`watermark` needs engine hf: {engine} does not let the choice of tokens be steered"
-        if self.json_schema is not None:
+        if self.json_schema is not None and engine != "endpoint":
             return f"`json_schema` needs engine hf: {engine} does not hold a text to a schema"
         return None
 

@@ -104,7 +104,9 @@ def _summary(night: Night, made: _Made, folder: RunFolder, line: ContentLine) ->
     doors = _doors(folder)
     batch, outcomes = made.batch, made.outcomes
     published = outcomes.states["published"]
-    cost = cost_of(seconds, line.recipe.prices, published=published, generated=batch.rows)
+    endpoint = line.recipe.generation.endpoint if made.model.engine == "endpoint" else None
+    served = endpoint.price_of(batch.prompt_tokens, batch.tokens) if endpoint else 0.0
+    cost = cost_of(seconds, line.recipe.prices, published=published, generated=batch.rows, served=served)
     return RunSummary(
         line=night.line,
         run_id=night.run_id,

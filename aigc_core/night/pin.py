@@ -14,7 +14,15 @@ from aigc_core.storage.files import sweep
 from aigc_core.storage.progress import RunFolder
 from aigc_core.storage.source_files import require_no_secret
 from aigc_core.storage.sources import file_sha256, source_columns
-from aigc_core.workspace import Workspace, checked_model, open_workspace, require_options, row_checks, rules_digest
+from aigc_core.workspace import (
+    Workspace,
+    checked_model,
+    named_model,
+    open_workspace,
+    require_options,
+    row_checks,
+    rules_digest,
+)
 
 RUN, MANIFEST = "run", "manifest"
 
@@ -90,7 +98,7 @@ def pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
     day = _day(order.date)
     source, corpus = _required_source(order, line), corpus_source(order, line)
     _require_fitting(source, line, line.catalogue_rows)
-    model = None if order.model is None else checked_model(engine, order.model)
+    model = named_model(engine, order.model, line)
     champion = workspace.models(line.name).champion()
     trains = engine != "template" and model is None and (champion is None or order.retrain)
     if trains:

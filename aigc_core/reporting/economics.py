@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from aigc_core.contracts.recipe import Prices
 
 
-def cost_of(seconds: Mapping[str, float], prices: Prices, *, published: int, generated: int) -> dict[str, float | str]:
+def cost_of(
+    seconds: Mapping[str, float], prices: Prices, *, published: int, generated: int, served: float = 0.0
+) -> dict[str, float | str]:
     """The run's cost in the recipe's currency, with the sentences that say what the numbers mean.
 
     Args:
@@ -13,15 +15,16 @@ def cost_of(seconds: Mapping[str, float], prices: Prices, *, published: int, gen
         prices: the recipe's; one device hour and one text written by a person.
         published: texts that went out, in rows.
         generated: requests for which text was generated, in rows.
+        served: what a server asks for its tokens, in the recipe's currency; this machine's hours are charged beside it.
 
     Formulas (plain unit costing, nothing amortised):
         device_seconds = sum of seconds
-        total          = device_seconds / 3600 * prices.device_hour
+        total          = device_seconds / 3600 * prices.device_hour + served
         per_generated  = total / generated, left out when nothing was generated
         per_published  = total / published, left out when nothing was published
     """
     device_seconds = float(sum(seconds.values()))
-    total = device_seconds / 3600 * prices.device_hour
+    total = device_seconds / 3600 * prices.device_hour + served
     cost: dict[str, float | str] = {
         "currency": prices.currency,
         "total": total,
@@ -29,6 +32,8 @@ def cost_of(seconds: Mapping[str, float], prices: Prices, *, published: int, gen
         "device_hour": prices.device_hour,
         "human_baseline_per_text": prices.human_text,
     }
+    if served:
+        cost["served_tokens"] = served
     if generated:
         cost["per_generated"] = total / generated
     if published:
