@@ -28,7 +28,7 @@ def read(folder: Path, generation: str) -> Sampling:
 
 
 def test_nothing_asked_is_plain_sampling(tmp_path: Path) -> None:
-    assert read(tmp_path, "engine: hf") == Sampling()
+    assert read(tmp_path, "sampling: {repetition_window: 0}") == Sampling()
 
 
 def test_what_is_asked_reaches_the_engines(tmp_path: Path) -> None:
