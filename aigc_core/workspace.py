@@ -302,7 +302,7 @@ def _kept(engine: str, path: str, generation: str, key: WatermarkKey | None) -> 
             from aigc_core.engines.hf import HfEngine
 
             made = HfEngine(path, slots=settings.slots, dtype=settings.dtype)
-            if key := _watermark_key(settings):
+            if key is not None:
                 made.mark_with(key)
             return _wrapped(made, settings)
         case "endpoint":
@@ -367,7 +367,7 @@ def require_options(engine: str, line: ContentLine) -> None:
             remedy="Name --engine hf, or leave the option out of the recipe.",
         )
     _watermark_key(generation)
-    if generation.json_schema is not None:
+    if engine == "hf" and generation.json_schema is not None:
         from aigc_core.engines.structured import grammar_of
 
         grammar_of(generation.decoding.json_schema)
