@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +124,12 @@ def ending(limits: Sequence[int], width: int) -> dict[str, Any]:
 
 def pipeline_of_32(bench: Bench) -> Variant:
     """The text-generation pipeline, in catalogue order."""
-    from transformers import pipeline
+    from transformers import TextGenerationPipeline
 
     tokenizer = load_tokenizer(bench.folder)
     model = load_model(bench.folder, device="cpu", dtype="float32")
-    writer: Any = pipeline("text-generation", model=model, tokenizer=tokenizer, batch_size=32)
+    pipeline: Any = TextGenerationPipeline
+    writer = pipeline(model=model, tokenizer=tokenizer, batch_size=32)
     prompts = [request.prompt for request in bench.requests]
     known = prompt_ids(tokenizer, prompts)
     ends = {int(tokenizer.pad_token_id), int(tokenizer.eos_token_id)}
@@ -148,8 +150,7 @@ def pipeline_of_32(bench: Bench) -> Variant:
 
 def ctranslate2_bare(bench: Bench, quantization: str) -> Variant:
     """The library itself, which sorts by length and drops finished rows."""
-    import ctranslate2
-
+    ctranslate2: Any = import_module("ctranslate2")
     target = tempfile.mkdtemp()
     with quiet():
         ctranslate2.converters.TransformersConverter(str(bench.folder)).convert(
