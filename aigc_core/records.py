@@ -487,6 +487,8 @@ class Night:
     attempts: int
     confirm_drop: bool = False
     confirm_cost: bool = False
+    watermark: str = ""
+    """Scheme and key of the mark in the texts, as `Making` names it; empty for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.mapping import require_columns
 from aigc_core.contracts.model import ObjectContract
+from aigc_core.engines.watermark import mark_name
 from aigc_core.errors import RecipeInvalid, SourceInvalid, UserError
 from aigc_core.ids import fingerprint
 from aigc_core.records import Night, Order
@@ -17,6 +18,7 @@ from aigc_core.storage.sources import file_sha256, source_columns
 from aigc_core.workspace import (
     Workspace,
     checked_model,
+    decoding_of,
     named_model,
     open_workspace,
     require_options,
@@ -74,7 +76,7 @@ def open_night(night: Night) -> tuple[Workspace, ContentLine, RunFolder]:
     """Where a pinned night works.
 
     Raises:
-        RecipeInvalid: the line's files changed since the night began.
+        RecipeInvalid: the line's files or the watermark's key changed since the night began.
     """
     workspace = open_workspace(night.lake)
     line = workspace.line(night.line)
@@ -83,6 +85,13 @@ def open_night(night: Night) -> tuple[Workspace, ContentLine, RunFolder]:
             f"The files of {night.line} changed while run {night.run_id} was under way.",
             "A run keeps the recipe and the contracts it began with.",
             "Run the same command again: it begins a new run with the changed files.",
+        )
+    mark = mark_name(decoding_of(line).watermark)
+    if mark != night.watermark:
+        raise RecipeInvalid(
+            f"Run {night.run_id} marks its texts as {night.watermark}, and AIGC_WATERMARK_KEY stands for {mark}.",
+            "One run marks with one key.",
+            "Set the variable as it was when the run began, or run the command again: it begins a new run.",
         )
     return workspace, line, workspace.run(night.run_id)
 
@@ -115,6 +124,8 @@ def pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
         "model": model,
     }
     wanted["corpus"] = file_sha256(corpus) if corpus and (trains or order.corpus) else None
+    if mark := mark_name(decoding_of(line).watermark):
+        wanted["watermark"] = mark
     asked = fingerprint([wanted, line.digest, rules])
     shelf = workspace.published(line.name).version()
     key = fingerprint([asked, day, shelf, champion.digest if champion else None], length=64)
@@ -139,6 +150,7 @@ def pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
         attempts=line.recipe.generation.attempts,
         confirm_drop=order.confirm_drop,
         confirm_cost=order.confirm_cost,
+        watermark=mark,
     )
 
 

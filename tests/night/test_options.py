@@ -1,6 +1,5 @@
 """A night whose recipe asks for a watermark, a schema or drafts: refused before it begins, or kept to the shelf."""
 
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,6 @@ from aigc_core.errors import MissingExtra, RecipeInvalid
 from aigc_core.night import pin
 from aigc_core.records import Order
 from aigc_core.storage.files import read_table
-from aigc_core.workspace import open_workspace
 
 pytest_plugins = ("shop_fixtures",)
 
@@ -87,15 +85,21 @@ def test_marked_rows_say_so_and_the_secret_is_nowhere_in_the_lake(
     assert not any(SECRET.encode() in path.read_bytes() for path in files)
 
 
-def test_another_key_is_another_way_of_making(open_shop: Shop, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_key_is_another_run(open_shop: Shop, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run holds texts of two keys, and none goes on with another than it began with."""
     shop = asking(open_shop, watermark={"scheme": "kgw"}, sampling={"max_new_tokens": 12})
-    seen = []
-    for secret in (SECRET, SECRET[::-1]):
-        monkeypatch.setenv("AIGC_WATERMARK_KEY", secret)
-        rows = rows_of_night(shop, model)
-        seen.append({(row["decode_digest"], row["watermark"]) for row in rows} | {row["text"] for row in rows})
-        shutil.rmtree(open_workspace(str(shop.root / "lake")).lake)
-    assert not seen[0] & seen[1]
+    order = replace(shop.order([item(1), item(2)]), model=model)
+    monkeypatch.setenv("AIGC_WATERMARK_KEY", SECRET)
+    first = pin.start(order)
+    monkeypatch.setenv("AIGC_WATERMARK_KEY", SECRET[::-1])
+    with pytest.raises(RecipeInvalid, match=rf"Run {first.run_id} marks its texts as {first.watermark}, and AIGC"):
+        generated(first)
+    second = sealed(shop, order)
+    monkeypatch.setenv("AIGC_WATERMARK_KEY", SECRET)
+    again = sealed(shop, order)
+    for column in ("run_id", "watermark", "decode_digest", "text"):
+        assert not {row[column] for row in again} & {row[column] for row in second}
+    assert {row["run_id"] for row in again} == {first.run_id}
 
 
 def test_a_schema_and_drafts_make_the_texts_of_a_night(open_shop: Shop, model: str) -> None:
