@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from faulty_server import MODEL, FaultyServer, serving, until
+from local_server import MODEL, FaultyServer, serving, until
 from pydantic import ValidationError
 
 from aigc_core.contracts.endpoint import Endpoint

@@ -1,23 +1,34 @@
 """What every generator keeps to, over all of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
+from local_server import MODEL, serving
 
+from aigc_core.contracts.endpoint import Endpoint
 from aigc_core.engines.base import GeneratedText, Generator, TextRequest
+from aigc_core.engines.endpoint import EndpointEngine
 from aigc_core.engines.hf import HfEngine
 from aigc_core.engines.template import TemplateEngine
+from aigc_core.engines.vllm import VllmEngine
 from aigc_core.records import Sampling
 
 SAMPLING = Sampling(temperature=0.8, top_p=0.9, max_new_tokens=12)
 
 
-@pytest.fixture(scope="module", params=["template", "hf"])
-def generator(request: pytest.FixtureRequest, tiny_llama: str) -> Generator:
+@pytest.fixture(scope="module", params=["template", "hf", "endpoint", "vllm"])
+def generator(request: pytest.FixtureRequest, tiny_llama: str) -> Iterator[Generator]:
     if request.param == "template":
-        return TemplateEngine({"en": "A {{ attributes.type }}.", "zh": "{{ attributes.colour }}"})
-    return HfEngine(tiny_llama, slots=5, device="cpu")
+        yield TemplateEngine({"en": "A {{ attributes.type }}.", "zh": "{{ attributes.colour }}"})
+    elif request.param == "hf":
+        yield HfEngine(tiny_llama, slots=5, device="cpu")
+    elif request.param == "vllm":
+        pytest.importorskip("vllm")
+        yield VllmEngine(tiny_llama, dtype="float32")
+    else:
+        with serving() as server:
+            yield EndpointEngine(Endpoint(url=server.url, model=MODEL))
 
 
 def write(generator: Generator, requests: Sequence[TextRequest], attempt: int = 1) -> list[GeneratedText]:
@@ -74,6 +85,6 @@ def test_texts_are_stripped_and_reasons_known(generator: Generator, text_request
 
 
 def test_has_an_identity(generator: Generator) -> None:
-    assert generator.engine in ("template", "hf")
+    assert generator.engine in ("template", "hf", "endpoint", "vllm")
     assert len(generator.model_digest) >= 32
     assert generator.dtype

@@ -1,0 +1,33 @@
+"""A whole night whose texts a server writes, by the command."""
+
+import json
+
+import pytest
+from local_server import MODEL, serving
+from nights import DATE, LINE, Aigc, LineCopy
+
+KEY = "sk-night-0123456789"
+
+
+def test_a_night_asks_the_server_trains_nothing_and_charges_tokens(
+    aigc: Aigc, line_copy: LineCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIGC_ENDPOINT_KEY", KEY)
+    with serving() as server:
+        endpoint = {"url": server.url, "model": MODEL, "price_per_million_tokens": 1000}
+        line_copy({"generation.endpoint": endpoint, "generation.attempts": 1})
+        said = aigc("nightly", LINE, "--engine", "endpoint", "--limit", 12, "--date", DATE, "--lake", "lake", "--json")
+        assert said.code in (0, 4), said.err
+        assert server.authorised == {f"Bearer {KEY}"}
+    assert KEY not in said.out + said.err
+    # Shouted prompts are no descriptions: the audit holds them back, and its exit code says so.
+    shown = aigc("runs", "--lake", "lake", "--json").out
+    (run,) = json.loads(shown)["finished"] if isinstance(json.loads(shown), dict) else json.loads(shown)
+    assert run["tokens"] == 5 * len(server.bodies)
+
+
+def test_an_endpoint_that_the_recipe_does_not_name_is_refused(aigc: Aigc, line_copy: LineCopy) -> None:
+    line_copy({})
+    said = aigc("nightly", LINE, "--engine", "endpoint", "--limit", 2, "--lake", "lake")
+    assert said.code == 2
+    assert "generation.endpoint" in said.err
