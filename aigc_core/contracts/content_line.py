@@ -10,6 +10,8 @@ from aigc_core.errors import ContractInvalid, RecipeInvalid
 from aigc_core.ids import fingerprint
 
 RECIPE = "recipe.yaml"
+PLACING = {"shard_rows", "slots", "workers", "caps"}
+"""Settings of `generation` that say where and when texts are made, never what they are: no part of any digest."""
 _CONTRACTS = {"corpus": ("corpus",), "catalogue": ("catalogue",), "description": ("rows", "run")}
 
 
@@ -41,9 +43,9 @@ class ContentLine:
 
     @property
     def digest(self) -> str:
-        """Of the recipe and the contracts: any change makes another night."""
+        """Of the recipe and the contracts: any change makes another night, but for what only places the work."""
         contracts = [self.corpus.digest, self.catalogue.digest, self.description.digest]
-        return fingerprint([self.recipe.model_dump(mode="json"), *contracts])
+        return fingerprint([self.recipe.model_dump(mode="json", exclude={"generation": PLACING}), *contracts])
 
 
 def read_content_line(folder: Path) -> ContentLine:

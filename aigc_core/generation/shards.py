@@ -1,7 +1,8 @@
 """Shards: planned from what still needs a text, generated one by one."""
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +12,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aigc_core.engines.base import GeneratedText, Generator, TextRequest
+from aigc_core.errors import IntegrityBroken
+from aigc_core.generation.flight import Writing, write_missing
 from aigc_core.generation.requests import ATTRIBUTES
 from aigc_core.ids import fingerprint
 from aigc_core.records import Part, RequestSet, Sampling, Shard, Verdicts
-from aigc_core.storage.files import read_batches, read_table, write_table
+from aigc_core.storage.failpoints import reach
+from aigc_core.storage.files import holds_content, read_batches, read_table, write_by_content, write_table
+from aigc_core.storage.journal import Journal
+from aigc_core.storage.processes import this_process
 from aigc_core.storage.progress import RunFolder
 
-SHARD_COLUMNS = ["position", "request_key", "item_id", "locale", "variant_group", "prompt", "attributes"]
+SHARD_COLUMNS = ["position", "request_key", "item_id", "locale", "variant_group", "prompt", "attributes", "turns"]
+TURNS = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
+GROWTH = 1.5
+"""How much longer a text may get at the next attempt when it was cut at its limit."""
+MOST = 2.0
+"""How much longer than the recipe says, at most."""
+_NAMED = ["request_key", "item_id", "locale", "limit"]
 SHARD = pa.schema(
     [
         pa.field("position", pa.int64(), nullable=False),
@@ -27,6 +39,8 @@ SHARD = pa.schema(
         pa.field("variant_group", pa.string()),
         pa.field("prompt", pa.string(), nullable=False),
         pa.field("attributes", ATTRIBUTES, nullable=False),
+        pa.field("turns", TURNS, nullable=False),
+        pa.field("limit", pa.int32()),
     ]
 )
 PART = pa.schema(
@@ -35,10 +49,12 @@ PART = pa.schema(
         pa.field("item_id", pa.string(), nullable=False),
         pa.field("locale", pa.string(), nullable=False),
         pa.field("attempt", pa.int32(), nullable=False),
+        pa.field("limit", pa.int32()),
         pa.field("text", pa.string(), nullable=False),
         pa.field("finish_reason", pa.string(), nullable=False),
         pa.field("prompt_tokens", pa.int32(), nullable=False),
         pa.field("tokens", pa.int32(), nullable=False),
+        pa.field("discarded_tokens", pa.int32(), nullable=False),
         pa.field("mean_logprob", pa.float64()),
         pa.field("error", pa.string(), nullable=False),
     ]
@@ -51,6 +67,10 @@ class Left:
 
     verdicts: Sequence[Verdicts] = ()
     """Of all attempts so far; empty before the first."""
+    parts: Sequence[Part] = ()
+    """Of all attempts so far; without them no text gets more room."""
+    max_new_tokens: int | None = None
+    """Most tokens of a text by the recipe; without it no text gets more room."""
     repeated: frozenset[str] = frozenset()
     """Keys of requests whose accepted text another item has."""
 
@@ -82,26 +102,137 @@ def plan_shards(requests: RequestSet, left: Left, folder: RunFolder, *, shard_ro
     )
 
 
+def settled_shards(folder: RunFolder, attempt: int, *, shard_rows: int) -> tuple[Shard, ...] | None:
+    """The attempt's shards as they were planned; None when they must be planned, or planned anew in another size.
+
+    An attempt whose parts are all written stays as it is, whatever its size.
+    """
+    planned = folder.recall(plan_step(attempt), tuple[Shard, ...])
+    if planned is None or not planned:
+        return planned
+    sized = all(shard.rows == shard_rows for shard in planned[:-1]) and planned[-1].rows <= shard_rows
+    if sized or all(folder.recall(part_step(shard), Part) is not None for shard in planned):
+        return planned
+    return None
+
+
+def plan_step(attempt: int) -> str:
+    """Where an attempt's plan is noted."""
+    return f"shards/a{attempt}"
+
+
+def part_step(shard: Shard) -> str:
+    """Where a shard's part is noted: by its content, whatever its number of workers."""
+    return f"parts/a{shard.attempt}-{shard.number:05d}-{shard.fingerprint[:12]}"
+
+
+def journal_of(shard: Shard, folder: RunFolder) -> Journal:
+    """The rows that are written of a shard whose part is not."""
+    return Journal(folder.file(f"{part_step(shard)}.rows"), PART)
+
+
 def generate_shard(shard: Shard, engine: Callable[[], Generator], sampling: Sampling, folder: RunFolder) -> Part:
     """Write the shard's texts, unless they are written already. A request the engine fails is a row with an error.
 
+    Rows are journaled as they come: what a killed process wrote is not written again.
+
     Args:
         engine: opens the generator; not called when nothing is left to write.
+
+    Raises:
+        IntegrityBroken: the shard's file holds other requests than its record.
+        LakeUnusable: the disk is full or not writable; what was written stays and is found again.
     """
-    step = f"parts/a{shard.attempt}-{shard.number:05d}-{shard.fingerprint[:12]}"
-    path = folder.file(f"{step}.parquet")
-    return folder.keep(step, Part, lambda: (_generate(shard, engine(), sampling, path), [path]))
+    part = folder.recall(part_step(shard), Part) or _generate(shard, engine, sampling, folder)
+    journal_of(shard, folder).remove()
+    return part
 
 
-def _generate(shard: Shard, generator: Generator, sampling: Sampling, path: Path) -> Part:
+def _generate(shard: Shard, engine: Callable[[], Generator], sampling: Sampling, folder: RunFolder) -> Part:
     started = time.monotonic()
-    asked = read_table(shard.path)
-    texts = {
-        text.key: text for text in generator.generate(_text_requests(asked), sampling=sampling, attempt=shard.attempt)
+    asked = _asked(shard)
+    rows = _rows_there(shard, asked, folder)
+    reused = len(rows)
+    missing = [request for request in _text_requests(asked) if request.key not in rows]
+    opened = time.monotonic()
+    generator = engine() if missing else None
+    loaded = time.monotonic()
+    if generator is not None:
+        writing = Writing(generator=generator, sampling=sampling, attempt=shard.attempt)
+        _write(missing, writing, asked, rows, journal_of(shard, folder))
+    table = _part_table(asked, rows, shard.attempt)
+    reach("part.write")
+    step = part_step(shard)
+    path, digest = write_by_content(folder.file("parts"), Path(step).name, table)
+    reach("part.note")
+    kept = folder.recall(step, Part)
+    if kept is not None:
+        return kept
+    part = _part(shard, table, path, digest, seconds=time.monotonic() - started)
+    facts = {
+        "seconds_loading": round(loaded - opened, 3),
+        "rows_reused": reused,
+        "rows_written": len(missing),
+        "tokens_per_second": round(part.tokens / part.seconds, 1) if part.seconds else 0.0,
+        "process": this_process(),
     }
-    rows = [_part_row(row, texts.get(row["request_key"]), shard.attempt) for row in asked.to_pylist()]
-    table = pa.Table.from_pylist(rows, schema=PART)
-    digest = write_table(path, table)
+    folder.note(step, part, [path], seconds=part.seconds, facts=facts)
+    return part
+
+
+def _asked(shard: Shard) -> pa.Table:
+    asked = read_table(shard.path)
+    if _fingerprint(shard.attempt, asked) != shard.fingerprint:
+        raise IntegrityBroken(
+            f"{shard.path} holds other requests than its record names.",
+            remedy="Run the same command again: the shards are planned anew.",
+        )
+    return asked
+
+
+def _rows_there(shard: Shard, asked: pa.Table, folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """Rows of the journal, and of a part that was written but not noted, by request key."""
+    wanted = dict(zip(asked["request_key"].to_pylist(), asked["limit"].to_pylist(), strict=True))
+    written = [
+        read_table(path) for path in sorted(folder.path.glob(f"{part_step(shard)}-*.parquet")) if holds_content(path)
+    ]
+    tables = [*(table for table in written if table.schema.equals(PART)), journal_of(shard, folder).read()]
+    return {
+        row["request_key"]: row
+        for table in tables
+        for row in table.to_pylist()
+        if row["request_key"] in wanted and row["limit"] == wanted[row["request_key"]]
+    }
+
+
+def _write(
+    missing: Sequence[TextRequest],
+    writing: Writing,
+    asked: pa.Table,
+    rows: dict[str, dict[str, Any]],
+    journal: Journal,
+) -> None:
+    """Add the missing texts to `rows` and to the journal."""
+    named = {row["request_key"]: row for row in asked.select(_NAMED).to_pylist()}
+    texts = write_missing(missing, writing, journal)
+    try:
+        for text in texts:
+            row = _part_row(named[text.key], text, writing.attempt)
+            rows[text.key] = row
+            journal.add(row)
+    finally:
+        # Rows that wait are written before the mark goes, so that an end in good order loses nothing.
+        journal.flush()
+        texts.close()
+
+
+def _part_table(asked: pa.Table, rows: Mapping[str, dict[str, Any]], attempt: int) -> pa.Table:
+    named = asked.select(_NAMED).to_pylist()
+    table = [rows.get(row["request_key"]) or _part_row(row, None, attempt) for row in named]
+    return pa.Table.from_pylist(table, schema=PART)
+
+
+def _part(shard: Shard, table: pa.Table, path: Path, digest: str, *, seconds: float) -> Part:
     return Part(
         run_id=shard.run_id,
         attempt=shard.attempt,
@@ -112,7 +243,7 @@ def _generate(shard: Shard, generator: Generator, sampling: Sampling, path: Path
         failed=pc.sum(pc.equal(table["finish_reason"], "error")).as_py() or 0,
         prompt_tokens=pc.sum(table["prompt_tokens"]).as_py() or 0,
         tokens=pc.sum(table["tokens"]).as_py() or 0,
-        seconds=round(time.monotonic() - started, 3),
+        seconds=round(seconds, 3),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -124,6 +255,8 @@ def _text_requests(asked: pa.Table) -> list[TextRequest]:
             locale=row["locale"],
             prompt=row["prompt"],
             attributes=tuple((pair["name"], pair["value"]) for pair in row["attributes"]),
+            turns=tuple((turn["role"], turn["content"]) for turn in row["turns"]),
+            limit=row["limit"],
         )
         for row in asked.to_pylist()
     ]
@@ -141,43 +274,70 @@ def _part_row(row: dict[str, Any], text: GeneratedText | None, attempt: int) -> 
         "item_id": row["item_id"],
         "locale": row["locale"],
         "attempt": attempt,
+        "limit": row["limit"],
         "text": made.text.encode("utf-8", "replace").decode(),
         "finish_reason": made.finish_reason,
         "prompt_tokens": made.prompt_tokens,
         "tokens": made.tokens,
+        "discarded_tokens": made.discarded_tokens,
         "mean_logprob": made.mean_logprob,
         "error": made.error,
     }
 
 
-def _to_generate(path: str) -> Iterator[pa.RecordBatch]:
-    for batch in read_batches(path, [*SHARD_COLUMNS, "state"]):
-        yield batch.filter(pc.is_null(batch.column("state"))).select(SHARD_COLUMNS)
+def _to_generate(path: str) -> Iterator[pa.Table]:
+    for batch in read_batches(path):
+        asked = batch.filter(pc.is_null(batch.column("state")))
+        table = pa.Table.from_batches([asked.select([name for name in SHARD_COLUMNS if name in asked.schema.names])])
+        if "turns" not in table.column_names:
+            table = table.append_column("turns", pa.array([[]] * table.num_rows, TURNS))
+        yield table.append_column("limit", pa.nulls(table.num_rows, pa.int32()))
 
 
-def _open_rows(left: Left, attempt: int, folder: RunFolder) -> Iterator[pa.RecordBatch]:
+def _open_rows(left: Left, attempt: int, folder: RunFolder) -> Iterator[pa.Table]:
     """The attempt's requests without an acceptable text; shard and verdict hold the same rows in order."""
     repeated = pa.array(sorted(left.repeated), pa.string())
     for verdict in sorted((v for v in left.verdicts if v.attempt == attempt), key=lambda v: v.number):
         judged = read_table(verdict.path, ["accepted", "request_key"])
         wanted = pc.or_(pc.invert(judged["accepted"]), pc.is_in(judged["request_key"], repeated))
         shard = read_table(folder.file("shards", f"a{verdict.attempt}-{verdict.number:05d}.parquet"))
-        yield from shard.filter(wanted).combine_chunks().to_batches()
+        yield _longer(shard, left, (verdict.attempt, verdict.number)).filter(wanted)
+
+
+def _longer(shard: pa.Table, left: Left, place: tuple[int, int]) -> pa.Table:
+    """The shard with more room for the texts that were cut at their limit."""
+    part = next((part for part in left.parts if (part.attempt, part.number) == place), None)
+    if part is None or left.max_new_tokens is None:
+        return shard
+    usual = left.max_new_tokens
+    reasons = read_table(part.path, ["finish_reason"])["finish_reason"].to_pylist()
+    limits = [
+        min(math.ceil((limit or usual) * GROWTH), math.floor(usual * MOST)) if reason == "length" else limit
+        for limit, reason in zip(shard["limit"].to_pylist(), reasons, strict=True)
+    ]
+    place_of = shard.schema.get_field_index("limit")
+    return shard.set_column(place_of, SHARD.field("limit"), pa.array(limits, pa.int32()))
 
 
 def _write_shards(
-    left: Iterator[pa.RecordBatch], folder: RunFolder, attempt: int, shard_rows: int
+    left: Iterator[pa.Table], folder: RunFolder, attempt: int, shard_rows: int
 ) -> Iterator[tuple[Path, str, int]]:
     for number, table in enumerate(_of_size(left, shard_rows)):
         path = folder.file("shards", f"a{attempt}-{number:05d}.parquet")
         write_table(path, table)
-        yield path, fingerprint([attempt, table["request_key"].to_pylist()]), table.num_rows
+        yield path, _fingerprint(attempt, table), table.num_rows
 
 
-def _of_size(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+def _fingerprint(attempt: int, table: pa.Table) -> str:
+    keys, limits = table["request_key"].to_pylist(), table["limit"].to_pylist()
+    # Limits differ from the usual one only after a text was cut.
+    return fingerprint([attempt, keys, *([limits] if any(limits) else [])])
+
+
+def _of_size(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
     held = SHARD.empty_table()
-    for batch in batches:
-        held = pa.concat_tables([held, pa.Table.from_batches([batch]).cast(SHARD)])
+    for table in tables:
+        held = pa.concat_tables([held, table.cast(SHARD)])
         while held.num_rows >= rows:
             yield held.slice(0, rows)
             held = held.slice(rows)

@@ -19,7 +19,8 @@ from aigc_core.finetune import GROUPS_FILE, finetune
 from aigc_core.generation.batch import Provenance, seal_batch
 from aigc_core.generation.repeats import repeated_requests
 from aigc_core.generation.requests import Making, Tonight, build_requests, making_of
-from aigc_core.generation.shards import Left, generate_shard, plan_shards
+from aigc_core.generation.shards import Left, generate_shard, plan_shards, plan_step, settled_shards
+from aigc_core.generation.takeover import take_over
 from aigc_core.night.pin import open_night
 from aigc_core.records import (
     AuditReport,
@@ -153,12 +154,16 @@ def next_shards(
 
     def make() -> tuple[tuple[Shard, ...], Sequence[Path]]:
         repeated = repeated_requests(verdicts, workspace.published(line.name), folder)
-        left = Left(verdicts=verdicts, repeated=repeated)
-        shards = plan_shards(requests, left, folder, shard_rows=line.recipe.generation.shard_rows)
+        most = line.recipe.sampling.max_new_tokens
+        left = Left(verdicts=verdicts, parts=parts, max_new_tokens=most, repeated=repeated)
+        shards = plan_shards(requests, left, folder, shard_rows=shard_rows)
+        take_over(shards, folder)
         return shards, [Path(shard.path) for shard in shards]
 
     attempt = max((verdict.attempt for verdict in verdicts), default=0) + 1
-    return folder.keep(f"shards/a{attempt}", tuple[Shard, ...], make)
+    shard_rows = line.recipe.generation.shard_rows
+    settled = settled_shards(folder, attempt, shard_rows=shard_rows)
+    return settled if settled is not None else folder.make(plan_step(attempt), make)
 
 
 def write_texts(night: Night, model: ModelVersion, shard: Shard) -> Part:

@@ -7,7 +7,7 @@ has the SHA-256 it names; anything else is done again.
 import fcntl
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -42,17 +42,33 @@ class RunFolder:
         `make` returns the record and the files it stands for. Seconds spent are written beside it.
         """
         kept = self.recall(step, kind)
-        if kept is not None:
-            return kept
+        return self.make(step, make) if kept is None else kept
+
+    def make(self, step: str, make: Callable[[], tuple[T, Sequence[Path]]]) -> T:
+        """The step's record, made now whatever was written down before; see `keep`."""
         started = time.monotonic()
         record, files = make()
         self.note(step, record, files, seconds=time.monotonic() - started)
         return record
 
-    def note(self, step: str, record: object, files: Sequence[Path], *, seconds: float) -> None:
-        """Write a step's record down: from now on it is done."""
+    def note(
+        self,
+        step: str,
+        record: object,
+        files: Sequence[Path],
+        *,
+        seconds: float,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        """Write a step's record down: from now on it is done.
+
+        Args:
+            facts: more about the making, for people; nothing depends on them.
+        """
         hashes = {str(file.relative_to(self.path)): sha256_of(file) for file in files}
-        write_json(self.file(f"{step}.json"), {"record": record, "files": hashes, "seconds": round(seconds, 3)})
+        told = {"facts": dict(facts)} if facts else {}
+        kept = {"record": record, "files": hashes, "seconds": round(seconds, 3), **told}
+        write_json(self.file(f"{step}.json"), kept)
 
     def recall(self, step: str, kind: type[T]) -> T | None:
         """The step's record, or None when it is not done or its bytes no longer hold."""
