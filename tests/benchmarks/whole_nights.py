@@ -1,7 +1,7 @@
 """Whole nights: how the machinery grows, and how much of the bare engine's speed a night keeps.
 
     .venv/bin/python tests/benchmarks/whole_nights.py scale 10000 100000        template engine, distinct requests
-    .venv/bin/python tests/benchmarks/whole_nights.py efficiency LINE SOURCE CORPUS --limit 10000
+    .venv/bin/python tests/benchmarks/whole_nights.py efficiency LINE SOURCE MODEL --limit 10000
 
 `scale` prints seconds by stage, requests a second and the largest process of each night.
 `efficiency` runs a night with the `hf` engine, then the bare engine over the very shards the night wrote, in the same
@@ -142,16 +142,13 @@ def efficiency(asked: argparse.Namespace) -> None:
     """A night beside the bare engine on the same requests."""
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
-        lake = asked.lake or str(home / "lake")
-        words = [asked.line, "--source", asked.source, "--corpus", asked.corpus, "--limit", str(asked.limit)]
+        lake = str(home / "lake")
+        words = [asked.line, "--source", asked.source, "--limit", str(asked.limit), "--model", asked.model]
         made = night([*words, "--lake", lake, "--engine", "hf"], home)
         workspace = open_workspace(lake)
         line, folder = workspace.line(asked.line), workspace.run(str(made.summary["run_id"]))
-        champion = workspace.models(asked.line).champion()
-        if champion is None:
-            raise SystemExit("no model was trained")
         span = made_in(folder.path)
-        engine = HfEngine(champion.path, slots=line.recipe.generation.slots, device="cpu")
+        engine = HfEngine(asked.model, slots=line.recipe.generation.slots, device="cpu")
         texts, bare = 0, 0.0
         for shard in sorted(folder.file("shards").glob("a*.parquet")):
             asked_rows = pq.read_table(shard).to_pylist()
@@ -179,9 +176,8 @@ def main() -> None:
     beside = verbs.add_parser("efficiency")
     beside.add_argument("line")
     beside.add_argument("source")
-    beside.add_argument("corpus")
+    beside.add_argument("model", help="Folder of a model that was tuned on the line's prompts.")
     beside.add_argument("--limit", type=int, default=10_000)
-    beside.add_argument("--lake", help="One with a champion, so that nothing is trained.")
     asked = parser.parse_args()
     if asked.verb == "scale":
         scale(asked.counts)
