@@ -1,4 +1,4 @@
-"""What a watermark, a schema and drafts cost a token made, paired with plain sampling, same model and prompts.
+"""What a watermark, a schema and drafts cost per token made, paired with plain sampling, same model and prompts.
 
     .venv/bin/python tests/benchmarks/options.py ../shared/data/catalogue/hm_articles.parquet --model FOLDER
 
