@@ -23,6 +23,7 @@ from aigc_core.ids import fingerprint
 from aigc_core.lines.folders import list_lines, load_line
 from aigc_core.records import CorpusVersion, ModelVersion, RunSummary, Sampling
 from aigc_core.storage.delta import Table
+from aigc_core.storage.failpoints import arm
 from aigc_core.storage.files import lake_errors
 from aigc_core.storage.known import Known
 from aigc_core.storage.models import ModelStore
@@ -156,7 +157,9 @@ def open_workspace(lake: str | None = None) -> Workspace:
         lake: a folder; `AIGC_LAKE`, else `./lake`, when None.
 
     `AIGC_LINES` names the folder of content lines; else `./data_contracts`, else the one shipped.
+    `AIGC_FAILPOINT` is for tests: see `storage.failpoints`.
     """
+    arm(os.environ.get("AIGC_FAILPOINT", ""))
     here = Path("data_contracts")
     shipped = here if here.is_dir() else REPOSITORY / "data_contracts"
     return Workspace(

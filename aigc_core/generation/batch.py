@@ -1,7 +1,7 @@
 """Sealing: the one text chosen for every generated request, labelled and complete, invisible to readers."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from aigc_core.ids import fingerprint, text_sha256
 from aigc_core.records import Batch, ModelVersion, Part, RequestSet, Verdicts
 from aigc_core.storage.files import read_batches, read_table, write_table
 from aigc_core.storage.progress import RunFolder
+
+_SPENT = ("tokens", "discarded_tokens")
+_DISCARDED = "discarded drafts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,8 @@ def seal_batch(
 
     Every generated request has exactly one row, in request order; up to 2,000 rows a file.
     """
-    paths = list(_write_sealed(requests, _Attempts(parts, verdicts), folder, provenance))
+    wasted = Counter[str]()
+    paths = list(_write_sealed(requests, _Attempts(parts, verdicts, wasted), folder, provenance))
     hashes = tuple(digest for _, digest, _ in paths)
     return Batch(
         run_id=requests.run_id,
@@ -52,6 +56,7 @@ def seal_batch(
         tokens=sum(part.tokens for part in parts),
         prompt_tokens=sum(part.prompt_tokens for part in parts),
         generation_seconds=round(sum(part.seconds for part in parts), 3),
+        wasted=dict(wasted.most_common()),
     )
 
 
@@ -65,7 +70,8 @@ def _texts_by_attempt(parts: Sequence[Part]) -> dict[str, int]:
 class _Attempts:
     """All texts made, attempt by attempt; every attempt is read once, in request order."""
 
-    def __init__(self, parts: Sequence[Part], verdicts: Sequence[Verdicts]) -> None:
+    def __init__(self, parts: Sequence[Part], verdicts: Sequence[Verdicts], wasted: Counter[str]) -> None:
+        self.wasted = wasted
         judged = {(verdict.attempt, verdict.number): verdict for verdict in verdicts}
         self._streams = [
             _Stream([(part, judged[part.attempt, part.number]) for part in parts if part.attempt == attempt])
@@ -116,7 +122,11 @@ def _write_sealed(
         wanted = pa.Table.from_batches([batch.filter(pc.is_null(batch.column("state")))])
         if not wanted.num_rows:
             continue
-        table = _sealed(wanted, attempts.of(wanted["request_key"].combine_chunks()), requests.run_id, provenance)
+        texts = attempts.of(wanted["request_key"].combine_chunks())
+        chosen, spent = _choose(wanted["request_key"].to_pylist(), texts)
+        attempts.wasted.update(_wasted(texts, chosen))
+        wanted = wanted.append_column("tokens_spent", pa.array(spent, pa.int64()))
+        table = _sealed(wanted, texts.take(pa.array(chosen)), requests.run_id, provenance)
         path = folder.file("batch", f"{number:05d}.parquet")
         yield path, write_table(path, table, _footer(table, path.name, provenance)), table.num_rows
         number += 1
@@ -128,9 +138,9 @@ def _footer(table: pa.Table, name: str, provenance: Provenance) -> dict[str, str
 
 
 def _sealed(wanted: pa.Table, texts: pa.Table, run_id: str, provenance: Provenance) -> pa.Table:
-    chosen, spent = _choose(wanted["request_key"].to_pylist(), texts)
-    picked = texts.take(pa.array(chosen)).drop_columns(["request_key", "item_id", "locale", "variant_group"])
-    table = wanted.drop_columns(["state", "line", "run_id"]).append_column("tokens_spent", pa.array(spent, pa.int64()))
+    known = ["request_key", "item_id", "locale", "variant_group"]
+    picked = texts.drop_columns([*known, "limit", "discarded_tokens"])
+    table = wanted.drop_columns(["state", "line", "run_id"])
     for name in picked.column_names:
         table = table.append_column(picked.schema.field(name), picked[name])
     for name, column in _publication(table, run_id, provenance).items():
@@ -147,6 +157,24 @@ def _choose(keys: list[str], texts: pa.Table) -> tuple[list[int], list[int]]:
         if key not in best or accepted[index] or not accepted[best[key]]:
             best[key] = index
     return [best[key] for key in keys], [spent[key] for key in keys]
+
+
+def _wasted(texts: pa.Table, chosen: Sequence[int]) -> Counter[str]:
+    """Why a text was not kept -> tokens: of all texts but the accepted ones that were chosen."""
+    kept, wasted = set(chosen), Counter[str]()
+    for index, row in enumerate(texts.select(["accepted", "finish_reason", "findings", *_SPENT]).to_pylist()):
+        wasted[_DISCARDED] += row["discarded_tokens"]
+        if not row["accepted"] or index not in kept:
+            wasted[_cause(row)] += row["tokens"]
+    return Counter({cause: tokens for cause, tokens in wasted.items() if tokens})
+
+
+def _cause(row: Mapping[str, Any]) -> str:
+    if row["accepted"]:
+        return "repeated"
+    if row["finish_reason"] != "stop":
+        return str(row["finish_reason"])
+    return next((str(found["check_id"]) for found in row["findings"] if found["severity"] != "warn"), "contract")
 
 
 def _publication(table: pa.Table, run_id: str, provenance: Provenance) -> dict[str, pa.Array]:

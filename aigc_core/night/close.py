@@ -130,6 +130,7 @@ def _summary(night: Night, made: _Made, folder: RunFolder, line: ContentLine) ->
         seen=outcomes.seen,
         blocked=made.edition is None,
         withdrawn=made.edition.withdrawn if made.edition else 0,
+        wasted=batch.wasted,
         pinned=_pinned(folder, made.model),
     )
 

@@ -13,14 +13,18 @@ POINTS = ("claim.take", "journal.write", "part.write", "part.note")
 _ACTIONS = ("kill", "raise")
 _armed: dict[str, tuple[int, str]] = {}
 _reached = Counter[str]()
+_told = {"spec": ""}
 
 
 def arm(spec: str) -> None:
-    """Arm one point; an empty text disarms all.
+    """Arm one point; an empty text disarms all. Told the same again, it goes on counting.
 
     Raises:
         UserError: not `name:nth:action` with a point and an action there are.
     """
+    if spec == _told["spec"]:
+        return
+    _told["spec"] = spec
     _armed.clear()
     _reached.clear()
     if not spec:

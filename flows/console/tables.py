@@ -77,7 +77,8 @@ def _lines(summary: RunSummary) -> Iterable[tuple[str, str, str]]:
         yield "withdrawn", f"{summary.withdrawn:,}", "texts of items that left the catalogue"
     for warning in (warning for door in summary.doors for warning in door.warnings):
         yield "note", "", warning
-    yield "tokens", f"{summary.tokens:,}", f"{summary.tokens_per_second:,.0f} tokens/s"
+    wasted = f"; wasted: {_counts(summary.wasted)}" if summary.wasted else ""
+    yield "tokens", f"{summary.tokens:,}", f"{summary.tokens_per_second:,.0f} tokens/s{wasted}"
     yield "seconds", f"{sum(summary.seconds.values()):,.1f}", _counts(summary.seconds)
     if "per_published" in summary.cost:
         price = f"{float(summary.cost['per_published']):.2g} {summary.cost['currency']}"

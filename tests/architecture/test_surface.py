@@ -49,7 +49,7 @@ PROMISED = {
     "line", "run_id", "date", "edition", "requests", "states", "reasons", "attempts", "tokens", "tokens_per_second",
     "seconds", "cost", "model", "lake", "report",
 }  # fmt: skip
-BEYOND = {"planned", "doors", "findings", "gates", "seen", "blocked", "withdrawn", "pinned"}
+BEYOND = {"planned", "doors", "findings", "gates", "seen", "blocked", "withdrawn", "pinned", "wasted"}
 
 
 def test_commands_and_options() -> None:
