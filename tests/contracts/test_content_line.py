@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
@@ -71,6 +72,14 @@ def test_any_change_of_the_recipe_is_another_digest(
     tmp_path: Path, line: ContentLine, changes: dict[str, object]
 ) -> None:
     assert read_content_line(write_line(tmp_path, **changes)).digest != line.digest
+
+
+def test_what_only_places_the_work_is_no_part_of_the_digest(tmp_path: Path, line: ContentLine) -> None:
+    generation = cast("dict[str, object]", RECIPE["generation"])
+    placed = {"shard_rows": 7, "slots": 3, "caps": {"texts": 5}}
+    assert read_content_line(write_line(tmp_path, generation=generation | placed)).digest == line.digest
+    shaping = {"attempts": 2}
+    assert read_content_line(write_line(tmp_path, generation=generation | shaping)).digest != line.digest
 
 
 @pytest.mark.parametrize("name", ["catalogue", "corpus", "description"])
