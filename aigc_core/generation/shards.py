@@ -29,6 +29,8 @@ GROWTH = 1.5
 """How much longer a text may get at the next attempt when it was cut at its limit."""
 MOST = 2.0
 """How much longer than the recipe says, at most."""
+Rows = Mapping[str, dict[str, Any]]
+"""Request key -> row, in the shard's order."""
 _NAMED = ["request_key", "item_id", "locale", "limit"]
 SHARD = pa.schema(
     [
@@ -151,7 +153,8 @@ def generate_shard(shard: Shard, engine: Callable[[], Generator], sampling: Samp
 def _generate(shard: Shard, engine: Callable[[], Generator], sampling: Sampling, folder: RunFolder) -> Part:
     started = time.monotonic()
     asked = _asked(shard)
-    rows = _rows_there(shard, asked, folder)
+    named = {row["request_key"]: row for row in asked.select(_NAMED).to_pylist()}
+    rows = _rows_there(shard, named, folder)
     reused = len(rows)
     missing = [request for request in _text_requests(asked) if request.key not in rows]
     opened = time.monotonic()
@@ -159,8 +162,8 @@ def _generate(shard: Shard, engine: Callable[[], Generator], sampling: Sampling,
     loaded = time.monotonic()
     if generator is not None:
         writing = Writing(generator=generator, sampling=sampling, attempt=shard.attempt)
-        _write(missing, writing, asked, rows, journal_of(shard, folder))
-    table = _part_table(asked, rows, shard.attempt)
+        _write(missing, writing, named, rows, journal_of(shard, folder))
+    table = _part_table(named, rows, shard.attempt)
     reach("part.write")
     step = part_step(shard)
     path, digest = write_by_content(folder.file("parts"), Path(step).name, table)
@@ -190,9 +193,8 @@ def _asked(shard: Shard) -> pa.Table:
     return asked
 
 
-def _rows_there(shard: Shard, asked: pa.Table, folder: RunFolder) -> dict[str, dict[str, Any]]:
+def _rows_there(shard: Shard, named: Rows, folder: RunFolder) -> dict[str, dict[str, Any]]:
     """Rows of the journal, and of a part that was written but not noted, by request key."""
-    wanted = dict(zip(asked["request_key"].to_pylist(), asked["limit"].to_pylist(), strict=True))
     written = [
         read_table(path) for path in sorted(folder.path.glob(f"{part_step(shard)}-*.parquet")) if holds_content(path)
     ]
@@ -201,34 +203,34 @@ def _rows_there(shard: Shard, asked: pa.Table, folder: RunFolder) -> dict[str, d
         row["request_key"]: row
         for table in tables
         for row in table.to_pylist()
-        if row["request_key"] in wanted and row["limit"] == wanted[row["request_key"]]
+        if row["request_key"] in named and row["limit"] == named[row["request_key"]]["limit"]
     }
 
 
 def _write(
     missing: Sequence[TextRequest],
     writing: Writing,
-    asked: pa.Table,
+    named: Rows,
     rows: dict[str, dict[str, Any]],
     journal: Journal,
 ) -> None:
     """Add the missing texts to `rows` and to the journal."""
-    named = {row["request_key"]: row for row in asked.select(_NAMED).to_pylist()}
     texts = write_missing(missing, writing, journal)
     try:
         for text in texts:
             row = _part_row(named[text.key], text, writing.attempt)
             rows[text.key] = row
             journal.add(row)
-    finally:
-        # Rows that wait are written before the mark goes, so that an end in good order loses nothing.
+    except BaseException:
+        # An error or a signal that was heard loses nothing. Where all went well the part follows at once.
         journal.flush()
+        raise
+    finally:
         texts.close()
 
 
-def _part_table(asked: pa.Table, rows: Mapping[str, dict[str, Any]], attempt: int) -> pa.Table:
-    named = asked.select(_NAMED).to_pylist()
-    table = [rows.get(row["request_key"]) or _part_row(row, None, attempt) for row in named]
+def _part_table(named: Rows, rows: Rows, attempt: int) -> pa.Table:
+    table = [rows.get(key) or _part_row(row, None, attempt) for key, row in named.items()]
     return pa.Table.from_pylist(table, schema=PART)
 
 

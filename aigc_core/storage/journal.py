@@ -13,7 +13,6 @@ from aigc_core.storage.failpoints import reach
 from aigc_core.storage.files import lake_errors, read_json, read_table, write_json, write_table
 
 EVERY_SECONDS = 3.0
-EVERY_ROWS = 512
 FLIGHT = "flight.json"
 # Of the whole process: its first row is written at once, and small pieces of work need no journal each.
 _written = {"at": float("-inf")}
@@ -40,7 +39,7 @@ class Journal:
             LakeUnusable: it cannot be written.
         """
         self._waiting.append(row)
-        if len(self._waiting) >= EVERY_ROWS or time.monotonic() - _written["at"] >= EVERY_SECONDS:
+        if time.monotonic() - _written["at"] >= EVERY_SECONDS:
             self.flush()
 
     def flush(self) -> None:

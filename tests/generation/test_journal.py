@@ -32,6 +32,7 @@ from pathlib import Path
 from aigc_core.engines.template import TemplateEngine
 from aigc_core.generation.shards import generate_shard
 from aigc_core.records import Sampling, Shard
+from aigc_core.storage import journal
 from aigc_core.storage.failpoints import arm
 from aigc_core.storage.progress import RunFolder, as_record
 
@@ -42,6 +43,7 @@ class Deadly(TemplateEngine):
                 os.kill(os.getpid(), signal.SIGKILL)
             yield text
 
+journal.EVERY_SECONDS = 0.0
 arm(sys.argv[4])
 generate_shard(as_record(Shard, sys.argv[1]), lambda: Deadly({}), Sampling(), RunFolder(Path(sys.argv[2])))
 """
