@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aigc_core.engines.base import GeneratedText, Generator, TextRequest
-from aigc_core.errors import IntegrityBroken
+from aigc_core.errors import IntegrityBroken, LakeUnusable
 from aigc_core.generation.flight import Writing, write_missing
 from aigc_core.generation.requests import ATTRIBUTES
 from aigc_core.ids import fingerprint
@@ -145,7 +145,15 @@ def generate_shard(shard: Shard, engine: Callable[[], Generator], sampling: Samp
         IntegrityBroken: the shard's file holds other requests than its record.
         LakeUnusable: the disk is full or not writable; what was written stays and is found again.
     """
-    part = folder.recall(part_step(shard), Part) or _generate(shard, engine, sampling, folder)
+    step = part_step(shard)
+    try:
+        part = folder.recall(step, Part) or _generate(shard, engine, sampling, folder)
+    except LakeUnusable:
+        # Another worker may have ended the shard and removed the journal under this one's hands.
+        noted = folder.recall(step, Part)
+        if noted is None:
+            raise
+        part = noted
     journal_of(shard, folder).remove()
     return part
 

@@ -210,3 +210,12 @@ def test_a_new_row_starts_the_count_anew() -> None:
     assert resumed(flight("a", "cd", deaths=1), "cd", 1) == ([tuple("cd")], 0, ())
     assert resumed(None, "ab", 5) == ([tuple("ab")], 0, ())
     assert resumed(flight("ab"), "", 2) == ([], 0, ())
+
+
+def test_processes_that_write_the_same_shard_harm_nobody(shop: Shop, requests: RequestSet) -> None:
+    folder, shard = beside(shop, requests)
+    words = [sys.executable, "-c", CHILD, canonical_json(shard), str(folder.path), "", ""]
+    at_once = [subprocess.Popen(words, env=child_environment()) for _ in range(3)]
+    assert [process.wait(60) for process in at_once] == [0, 0, 0]
+    engine = Failing("none")
+    assert (made(shard, folder, engine).rows, engine.asked) == (8, 0)
