@@ -297,7 +297,7 @@ class Edition:
     repeated: bool = False
     """The commit was found already done by an earlier, interrupted try."""
     withdrawn: int = 0
-    """Texts taken off the shelf because their item left the catalogue."""
+    """Texts taken off the shelf: their item left the catalogue, or they fail rules made later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,7 +331,7 @@ class RunSummary:
     """`seen` and `unseen` product groups -> terminal state -> rows."""
     blocked: bool = False
     withdrawn: int = 0
-    """Texts taken off the shelf because their item left the catalogue."""
+    """Texts taken off the shelf: their item left the catalogue, or they fail rules made later."""
     wasted: Counts = field(default_factory=dict)
     """As `Batch.wasted`."""
     pinned: dict[str, int | None] = field(default_factory=dict)

@@ -129,7 +129,17 @@ class Workspace:
 
     def known(self, line: str, scratch: Path) -> Known:
         """What earlier nights decided."""
-        return Known(self.published(line), self.rejects(line), scratch)
+        return Known(
+            published=self.published(line),
+            rejects=self.rejects(line),
+            rejudged=self.rejudged(line),
+            tombstones=self.tombstones(line),
+            scratch=scratch,
+        )
+
+    def rejudged(self, line: str) -> Table:
+        """What later rules said of texts of earlier nights."""
+        return Table(str(self.lake / "rejudged" / line))
 
     def require_writable(self) -> None:
         """Make the lake's folder, or say why it cannot be used.

@@ -10,11 +10,13 @@ from typing import Any
 import yaml
 
 from aigc_core.audit.gate import Bench, audit
+from aigc_core.audit.rejudge import rejudge
 from aigc_core.audit.screen import Rules, screen
 from aigc_core.contracts.content_line import ContentLine, read_content_line
 from aigc_core.corpus.catalogue import CatalogueTables, take_catalogue
 from aigc_core.corpus.pairs import CorpusTables, ingest
 from aigc_core.engines.template import TemplateEngine
+from aigc_core.generation.again import Again
 from aigc_core.generation.batch import Provenance, seal_batch
 from aigc_core.generation.repeats import repeated_requests
 from aigc_core.generation.requests import Making, Tonight, build_requests, making_of
@@ -208,6 +210,17 @@ class Shop:
         return Table(str(self.root / "lake" / "quarantine" / LINE))
 
     @property
+    def rejudged(self) -> Table:
+        """What later rules said of earlier texts."""
+        return Table(str(self.root / "lake" / "rejudged" / LINE))
+
+    def again(self, folder: RunFolder, making: Making) -> Again:
+        """What judges earlier texts under tonight's rules."""
+        rules = Rules(checks=row_checks(self.line), contract=self.line.description.objects["rows"], digest="")
+        judge = partial(rejudge, rules=rules)
+        return Again(judge=judge, rules=making.check_config_digest, path=folder.file("rejudged.parquet"))
+
+    @property
     def takedowns(self) -> Table:
         """What may be neither learnt nor published."""
         return Table(str(self.root / "lake" / "takedowns"))
@@ -271,8 +284,15 @@ class Shop:
             seen=GroupSet.of(seen),
             limit=limit,
             retry_rejected=retry_rejected,
+            again=self.again(folder, making or self.making()),
         )
-        known = Known(self.shelf, self.rejects, folder.file("scratch"))
+        known = Known(
+            published=self.shelf,
+            rejects=self.rejects,
+            rejudged=self.rejudged,
+            tombstones=Tombstones(self.takedowns, LINE),
+            scratch=folder.file("scratch"),
+        )
         return build_requests(self.line.recipe, snapshot, known, tonight)
 
     def made(self, rows: Rows, run_id: str = "run-1", *, making: Making | None = None, retry: bool = False) -> Made:

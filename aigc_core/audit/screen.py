@@ -43,7 +43,7 @@ def _screen(part: Part, shard: Shard, rules: Rules, path: Path) -> Verdicts:
     for name in asked.column_names:
         texts = texts.append_column(asked.schema.field(name), asked[name])
     judged = run_checks(rules.checks, texts.combine_chunks().to_batches()[0])
-    broken = {verdict.row for verdict in check_rows(_on_texts(rules.contract), texts)}
+    broken = {verdict.row for verdict in check_rows(on_texts(rules.contract), texts)}
     accepted = [
         fine and reason != "error" and row not in broken
         for row, (fine, reason) in enumerate(zip(judged.accepted, texts["finish_reason"].to_pylist(), strict=True))
@@ -62,7 +62,7 @@ def _screen(part: Part, shard: Shard, rules: Rules, path: Path) -> Verdicts:
     )
 
 
-def _on_texts(contract: ObjectContract) -> ObjectContract:
+def on_texts(contract: ObjectContract) -> ObjectContract:
     """The contract's rules on the text alone: the other columns are made when the batch is sealed."""
     columns = tuple(replace(column, key=False) for column in contract.columns if column.name == TEXT)
     return ObjectContract(

@@ -101,6 +101,8 @@ class Publish(Strict):
 
     max_reject_share: Share = 0.05
     """Gate H-2: the run is blocked when more of the generated rows than this are not publishable."""
+    on_failed_rules: Literal["regenerate", "withdraw"] = "regenerate"
+    """What becomes of a published text that rules made later refuse: written again, or taken off the shelf."""
 
 
 class Label(Strict):

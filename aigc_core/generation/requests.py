@@ -2,25 +2,25 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from aigc_core.checks.registry import CHECK_FAILED
 from aigc_core.contracts.recipe import Recipe, prompt_for
 from aigc_core.engines.watermark import mark_name
 from aigc_core.events import Progress, report_progress
+from aigc_core.generation.again import Again, judge_again
+from aigc_core.generation.deciding import FAILED_RULES, RETRY, Decided, Flags, decide
 from aigc_core.ids import fingerprint
 from aigc_core.records import CatalogueSnapshot, ModelVersion, RequestSet, Sampling
 from aigc_core.storage.files import ParquetSink, read_batches
 from aigc_core.storage.groups import GroupSet, is_held_out
-from aigc_core.storage.known import Known
+from aigc_core.storage.known import TOGETHER, Known
 
 ATTRIBUTES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
 REQUESTS = pa.schema(
@@ -45,7 +45,6 @@ REQUESTS = pa.schema(
         pa.field("run_id", pa.string(), nullable=False),
     ]
 )
-_CARRIED = ("item_id", "locale", "product_group", "variant_group", "category", "seller_id", "attributes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +60,11 @@ class Making:
     watermark: str = ""
     """Scheme and key of the mark in the texts, e.g. `kgw:0f3a...`; empty for none."""
 
+    @property
+    def digest(self) -> str:
+        """Of all that shapes a text apart from its item; the rules only judge it."""
+        return fingerprint([self.engine, self.dtype, self.model_digest, self.prompt_digest, self.decode_digest])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tonight:
@@ -75,6 +79,8 @@ class Tonight:
     limit: int | None = None
     """At most so many items; held-out groups are drawn first."""
     retry_rejected: bool = False
+    again: Again | None = None
+    """Judges texts of earlier nights under rules that came later; without it they are written again."""
 
 
 def making_of(
@@ -86,7 +92,7 @@ def making_of(
         dtype=dtype,
         model_digest=model.digest,
         prompt_digest=recipe.prompt_digest,
-        decode_digest=fingerprint(sampling),
+        decode_digest=fingerprint([sampling, model.engine, dtype]),
         check_config_digest=check_config_digest,
         watermark=mark_name(sampling.watermark),
     )
@@ -94,8 +100,11 @@ def making_of(
 
 def request_key(item_id: str, locale: str, attributes_digest: str, making: Making) -> str:
     """Identity of one request: equal key, equal text."""
-    digests = (attributes_digest, making.prompt_digest, making.model_digest, making.decode_digest)
-    return fingerprint([item_id, locale, making.engine, making.dtype, *digests])
+    return _key(item_id, locale, attributes_digest, making.digest)
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def build_requests(recipe: Recipe, catalogue: CatalogueSnapshot, known: Known, tonight: Tonight) -> RequestSet:
@@ -106,13 +115,20 @@ def build_requests(recipe: Recipe, catalogue: CatalogueSnapshot, known: Known, t
     """
     source = catalogue.path if tonight.limit is None else _drawn(catalogue, recipe, tonight.limit, tonight.path)
     digest, reasons, states, rows = hashlib.sha256(), Counter[str](), Counter[str](), 0
-    with ParquetSink(tonight.path, REQUESTS) as sink:
-        for batch in known.beside(source, recipe.locales):
-            table = _requests(batch, recipe, tonight)
+    now = {
+        "prompt_digest": tonight.making.prompt_digest,
+        "model_digest": tonight.making.model_digest,
+        "decode_digest": tonight.making.decode_digest,
+        "check_config_digest": tonight.making.check_config_digest,
+    }
+    with ParquetSink(tonight.path, REQUESTS) as sink, known.beside(source, recipe.locales, now) as beside:
+        judged = judge_again(beside, recipe, tonight.again) if tonight.again else None
+        for items, told in _together(source, beside.rows(judged), len(recipe.locales)):
+            table = _requests(items, told, recipe, tonight)
             sink.write(table)
             digest.update("\n".join(table["request_key"].to_pylist()).encode())
-            reasons.update(table["reason"].to_pylist())
-            states.update(state for state in table["state"].to_pylist() if state is not None)
+            reasons.update(_counts(table["reason"]))
+            states.update(_counts(table["state"]))
             rows += table.num_rows
             report_progress(Progress(stage="plan", done=rows, total=None))
     return RequestSet(
@@ -126,85 +142,89 @@ def build_requests(recipe: Recipe, catalogue: CatalogueSnapshot, known: Known, t
     )
 
 
-def _requests(batch: pa.RecordBatch, recipe: Recipe, tonight: Tonight) -> pa.Table:
-    rows = [_request(row, recipe, tonight) for row in batch.to_pylist()]
-    known_groups = tonight.seen.contains(batch.column("product_group").to_pylist())
-    for row, is_seen in zip(rows, known_groups, strict=True):
-        row["seen"] = bool(is_seen)
-    return pa.Table.from_pylist(rows, schema=REQUESTS)
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    return {one["values"]: one["counts"] for one in pc.value_counts(column).to_pylist() if one["values"] is not None}
 
 
-def _request(row: Mapping[str, Any], recipe: Recipe, tonight: Tonight) -> dict[str, Any]:
-    making = tonight.making
-    state, reason, previous = _decide(row, recipe, making, retry=tonight.retry_rejected)
-    key = request_key(row["item_id"], row["locale"], row["attributes_digest"], making)
-    if reason.startswith(_RETRY):
-        # The key fixes all randomness: under the old one the rejected texts would be written again.
-        key = fingerprint([key, previous])
-    return {
-        **{name: row[name] for name in _CARRIED},
-        "position": row["position"] * len(recipe.locales) + recipe.locales.index(row["locale"]),
-        "request_key": key,
-        "attributes_digest": row["attributes_digest"],
-        "prompt": "" if state else prompt_for(recipe, row["item_id"], row["locale"], row["attributes"]),
-        "prompt_digest": making.prompt_digest,
-        "reason": reason,
-        "state": state,
-        "previous": previous,
-        "line": recipe.line,
-        "run_id": tonight.run_id,
+def _together(source: str, known: Iterator[pa.RecordBatch], locales: int) -> Iterator[tuple[pa.Table, pa.RecordBatch]]:
+    """The catalogue's rows, one for each locale, beside what is known of them; both come in the order of `position`."""
+    items = _Rows(read_batches(source, rows=TOGETHER))
+    for told in known:
+        first = int(told.column("position")[0].as_py()) // locales
+        last = int(told.column("position")[-1].as_py()) // locales
+        held = items.upto(last)
+        places = np.searchsorted(held["position"].to_numpy(), told.column("position").to_numpy() // locales)
+        yield held.take(pa.array(places)), told
+        items.drop_before(last if told.num_rows else first)
+
+
+class _Rows:
+    """A catalogue's rows, read no farther than is asked for."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._held: pa.Table | None = None
+
+    def upto(self, position: int) -> pa.Table:
+        """All rows held, read on until that position is among them."""
+        while self._held is None or self._held["position"][-1].as_py() < position:
+            fresh = pa.Table.from_batches([next(self._batches)])
+            self._held = fresh if self._held is None else pa.concat_tables([self._held, fresh])
+        return self._held.combine_chunks()
+
+    def drop_before(self, position: int) -> None:
+        """Let go of the rows before that position, which may be asked for once more in another locale."""
+        if self._held is not None:
+            self._held = self._held.filter(pc.greater_equal(self._held["position"], position))
+
+
+def _requests(items: pa.Table, known: pa.RecordBatch, recipe: Recipe, tonight: Tonight) -> pa.Table:
+    decided = decide(known, items["missing"].combine_chunks(), recipe, retry=tonight.retry_rejected)
+    locales = [recipe.locales[place % len(recipe.locales)] for place in known.column("position").to_pylist()]
+    rows = len(locales)
+    generated = np.fromiter((state is None for state in decided.states), np.bool_, rows)
+    columns = {
+        **{name: items[name] for name in ("item_id", "product_group", "variant_group", "category", "seller_id")},
+        "position": known.column("position"),
+        "locale": pa.array(locales, pa.string()),
+        "attributes_digest": items["attributes_digest"],
+        "request_key": pa.array(_keys(items, locales, decided, tonight.making), pa.string()),
+        "prompt_digest": _same(tonight.making.prompt_digest, rows),
+        "seen": pa.array(tonight.seen.contains(items["product_group"].to_pylist())),
+        "reason": pa.array(decided.reasons, pa.string()),
+        "state": pa.array(decided.states, pa.string()),
+        "previous": pa.array(decided.previous, pa.string()),
+        "line": _same(recipe.line, rows),
+        "run_id": _same(tonight.run_id, rows),
+        **_prompts(items, locales, generated, recipe),
     }
+    return pa.table({name: columns[name] for name in REQUESTS.names}).cast(REQUESTS)
 
 
-def _decide(
-    row: Mapping[str, Any], recipe: Recipe, making: Making, *, retry: bool
-) -> tuple[str | None, str, str | None]:
-    """(terminal state or None to generate, reason, run that decided before)."""
-    if row["missing"]:
-        return "no_data", f"no data: {', '.join(row['missing'])}", None
-    published = _changes(row, "published", making, recipe.generation.regenerate_on)
-    refused = _changes(row, "decided", making, _COLUMN_OF)
-    if published is not None and not published:
-        return "unchanged", "published before", row["published_run_id"]
-    if refused is not None and not refused:
-        if retry or _never_judged(row):
-            return None, f"{_RETRY}{row['decided_state']}", row["decided_run_id"]
-        stale = "" if published is None else ", an older text stays on the shelf"
-        return "unchanged", f"{row['decided_state']} before{stale}", row["decided_run_id"]
-    if published:
-        return None, f"{published[0]} changed", row["published_run_id"]
-    if refused:
-        return None, f"{refused[0]} changed", row["decided_run_id"]
-    return None, "new", None
+def _keys(items: pa.Table, locales: Sequence[str], decided: Decided, making: Making) -> list[str]:
+    """Each request's key; under a new one where the old would write the words again that were refused."""
+    named = zip(items["item_id"].to_pylist(), locales, items["attributes_digest"].to_pylist(), strict=True)
+    keys = [_key(item_id, locale, attributes, making.digest) for item_id, locale, attributes in named]
+    for row, reason in enumerate(decided.reasons):
+        if decided.states[row] is None and (reason.startswith(RETRY) or reason == FAILED_RULES):
+            keys[row] = fingerprint([keys[row], decided.previous[row]])
+    return keys
 
 
-def _never_judged(row: Mapping[str, Any]) -> bool:
-    """Whether the engine or a check failed, so that nothing was ever said of the text itself."""
-    return row["decided_state"] == "failed" or str(row["decided_reason"]).endswith(CHECK_FAILED)
+def _prompts(items: pa.Table, locales: Sequence[str], generated: Flags, recipe: Recipe) -> dict[str, pa.Array]:
+    """Prompts and attributes of the requests to generate; empty for the others, which nobody asks a text of."""
+    prompts = [""] * len(locales)
+    attributes: list[list[dict[str, str]]] = [[]] * len(locales)
+    wanted = np.flatnonzero(generated)
+    chosen = items.select(["item_id", "attributes"]).take(pa.array(wanted)).to_pylist()
+    for row, item in zip(wanted.tolist(), chosen, strict=True):
+        prompts[row] = prompt_for(recipe, item["item_id"], locales[row], item["attributes"])
+        attributes[row] = item["attributes"]
+    return {"prompt": pa.array(prompts, pa.string()), "attributes": pa.array(attributes, ATTRIBUTES)}
 
 
-def _changes(row: Mapping[str, Any], side: str, making: Making, watched: Collection[str]) -> list[str] | None:
-    """What differs from an earlier decision, most telling first; None without one.
-
-    A published text is written again only for what the recipe watches; a refused one for any change.
-    """
-    if row[f"{side}_run_id"] is None:
-        return None
-    now = {
-        "attributes": row["attributes_digest"],
-        "prompt": making.prompt_digest,
-        "model": making.model_digest,
-        "sampling": making.decode_digest,
-    }
-    then = {name: row[f"{side}_{column}_digest"] for name, column in _COLUMN_OF.items()}
-    changed: list[str] = [name for name in now if name in watched and now[name] != then[name]]
-    if row[f"{side}_check_config_digest"] != making.check_config_digest:
-        changed.append("rules")
-    return changed
-
-
-_RETRY = "retry of "
-_COLUMN_OF = {"attributes": "attributes", "prompt": "prompt", "model": "model", "sampling": "decode"}
+def _same(value: str, rows: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, pa.string()), rows)
 
 
 def _drawn(catalogue: CatalogueSnapshot, recipe: Recipe, limit: int, path: Path) -> str:

@@ -1,27 +1,27 @@
 """The steps from catalogue to shelf. Flows call them in order; nothing here knows who calls."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from aigc_core.audit import gate
+from aigc_core.audit.rejudge import rejudge
 from aigc_core.audit.screen import Rules, screen
 from aigc_core.catalog.outcomes import Occasion, write_findings
 from aigc_core.catalog.publish import Shelf, publish, published_schema
-from aigc_core.contracts.check import UNREADABLE
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.generation import Caps
 from aigc_core.errors import AuditBlocked, CapPassed, SourceInvalid
 from aigc_core.finetune import GROUPS_FILE, finetune
+from aigc_core.generation.again import Again
 from aigc_core.generation.batch import Provenance, seal_batch
 from aigc_core.generation.repeats import repeated_requests
 from aigc_core.generation.requests import Making, Tonight, build_requests, making_of
 from aigc_core.generation.shards import Left, generate_shard, plan_shards, plan_step, settled_shards
 from aigc_core.generation.takeover import take_over
 from aigc_core.night.pin import open_night
+from aigc_core.night.withdrawals import REJUDGED_FILE, leaving
 from aigc_core.records import (
     AuditReport,
     Batch,
@@ -36,10 +36,8 @@ from aigc_core.records import (
     Verdicts,
 )
 from aigc_core.reporting.forecast import estimate, passed_caps, rates_of
-from aigc_core.storage.delta import Table
 from aigc_core.storage.groups import GroupSet
 from aigc_core.storage.progress import RunFolder
-from aigc_core.storage.shift import gone_from
 from aigc_core.workspace import (
     Workspace,
     decoding_of,
@@ -125,14 +123,25 @@ def planned(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion, fol
             seen=GroupSet.read(Path(model.path) / GROUPS_FILE),
             limit=night.limit,
             retry_rejected=night.retry_rejected,
+            again=_again(line, folder),
         )
         scratch = folder.file("scratch")
         known = workspace.known(line.name, scratch)
         requests = build_requests(line.recipe, catalogue, known, tonight)
         shutil.rmtree(scratch, ignore_errors=True)
-        return requests, [path]
+        return requests, [file for file in (path, folder.file(REJUDGED_FILE)) if file.exists()]
 
     return folder.keep("requests", RequestSet, build)
+
+
+def _again(line: ContentLine, folder: RunFolder) -> Again:
+    rules = _rules(line)
+    return Again(judge=partial(rejudge, rules=rules), rules=rules.digest, path=folder.file(REJUDGED_FILE))
+
+
+def _rules(line: ContentLine) -> Rules:
+    checks = row_checks(line)
+    return Rules(checks=checks, contract=line.description.objects[gate.ROWS], digest=rules_digest(line, checks))
 
 
 def attempts(night: Night) -> range:
@@ -185,9 +194,7 @@ def judge_texts(night: Night, shard: Shard, part: Part) -> Verdicts:
 
 def judge_shard(shard: Shard, part: Part, line: ContentLine, folder: RunFolder) -> Verdicts:
     """What the row checks say of one shard's texts, kept in a folder."""
-    checks = row_checks(line)
-    rules = Rules(checks=checks, contract=line.description.objects[gate.ROWS], digest=rules_digest(line, checks))
-    return screen(part, shard, rules, folder)
+    return screen(part, shard, _rules(line), folder)
 
 
 def seal(
@@ -233,29 +240,9 @@ def put_on_shelf(night: Night, batch: Batch, report: AuditReport) -> Edition | N
     shelf = Shelf(
         table=workspace.published(line.name),
         schema=published_schema(line.name, line.recipe.label),
-        leaving=_leaving(night, workspace, line),
+        leaving=leaving(night, report, line, workspace),
     )
     return folder.keep("edition", Edition, lambda: (publish(batch, report, passed, shelf), ()))
-
-
-def _leaving(night: Night, workspace: Workspace, line: ContentLine) -> Callable[[], pa.Table] | None:
-    """What leaves the shelf because its item left the catalogue; None where nothing does.
-
-    An item whose row was quarantined is still there. A row that could not be read may be any item's: then all stay.
-    """
-    folder = workspace.run(night.run_id)
-    snapshot = folder.recall("catalogue", CatalogueSnapshot)
-    if line.recipe.on_missing != "withdraw" or snapshot is None or UNREADABLE in snapshot.door.reasons:
-        return None
-    table, held = workspace.published(line.name), _held_ids(workspace.quarantine(line.name), snapshot)
-    return lambda: gone_from(table, Path(snapshot.path), held, folder.file("scratch"))
-
-
-def _held_ids(quarantine: Table, snapshot: CatalogueSnapshot) -> pa.Table:
-    if not snapshot.door.quarantined:
-        return pa.table({"item_id": pa.array([], pa.string())})
-    mine = (pc.field("door") == "catalogue") & (pc.field("ingested") == snapshot.ingested)
-    return quarantine.dataset().to_table(columns=["item_id"], filter=mine & pc.field("item_id").is_valid())
 
 
 def occasion(night: Night) -> Occasion:

@@ -61,6 +61,18 @@ def gone_from(shelf: Table, catalogue: Path, held: pa.Table, scratch: Path) -> p
     return found.cast(pa.schema([("item_id", pa.string()), ("locale", pa.string())]))
 
 
+def standing_on(shelf: Table, keys: pa.Table, scratch: Path) -> pa.Table:
+    """Those (item_id, locale) that stand on the shelf, in that order."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        _bound(connection, scratch)
+        connection.register("shelf", shelf.dataset().scanner(columns=["item_id", "locale"]).to_reader())
+        connection.register("keys", keys)
+        found: pa.Table = connection.sql(_STANDING).to_arrow_table()
+    return found.cast(pa.schema([("item_id", pa.string()), ("locale", pa.string())]))
+
+
 def _bound(connection: "DuckDBPyConnection", scratch: Path) -> None:
     connection.execute(f"SET memory_limit = '{_MEMORY}'")
     connection.execute("SET threads = 1")
@@ -72,6 +84,7 @@ SELECT item_id, locale FROM shelf
 ANTI JOIN (SELECT item_id FROM read_parquet(?) UNION ALL SELECT item_id FROM held) AS there USING (item_id)
 ORDER BY ALL
 """
+_STANDING = "SELECT item_id, locale FROM shelf SEMI JOIN keys USING (item_id, locale) ORDER BY ALL"
 _COUNTS = """
 WITH old AS ({old})
 SELECT count(old.{key}), count(*) FILTER (WHERE old.{key} IS NULL), count(*) FILTER (WHERE fresh.{key} IS NULL),

@@ -41,6 +41,18 @@ class Tombstones:
         told = sorted([row["item_id"] or "", row["locale"] or "", row["content_sha256"] or ""] for row in rows)
         self.digest = fingerprint(told) if told else ""
 
+    @property
+    def items(self) -> pa.Table:
+        """(item_id, locale) of every item taken down; a null locale means all of them."""
+        rows = sorted(self._items, key=lambda one: (one[0], one[1] or ""))
+        schema = pa.schema([("item_id", pa.string()), ("locale", pa.string())])
+        return pa.Table.from_pylist([{"item_id": item, "locale": locale} for item, locale in rows], schema=schema)
+
+    @property
+    def texts(self) -> pa.Table:
+        """`content_sha256` of every text taken down."""
+        return pa.table({"content_sha256": pa.array(sorted(self._texts), pa.string())})
+
     def cover(self, items: Sequence[str], locales: Sequence[str], text_hashes: Sequence[str]) -> list[bool]:
         """One boolean a row: whether it is taken down."""
         return [

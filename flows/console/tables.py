@@ -74,7 +74,7 @@ def _lines(summary: RunSummary) -> Iterable[tuple[str, str, str]]:
     shelf = "" if summary.edition is None else f"edition {summary.edition}"
     yield "published", f"{states['published']:,}", shelf
     if summary.withdrawn:
-        yield "withdrawn", f"{summary.withdrawn:,}", "texts of items that left the catalogue"
+        yield "withdrawn", f"{summary.withdrawn:,}", "texts whose item left the catalogue, or that fail today's rules"
     for warning in (warning for door in summary.doors for warning in door.warnings):
         yield "note", "", warning
     wasted = f"; wasted: {_counts(summary.wasted)}" if summary.wasted else ""

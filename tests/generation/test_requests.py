@@ -12,6 +12,7 @@ from shop import LINE, Made, Shop, item
 from aigc_core.catalog.outcomes import REJECTS, keep_rejects
 from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.contracts.content_line import ContentLine
+from aigc_core.generation.deciding import FAILS_TOO, HOLDS
 from aigc_core.records import RequestSet
 from aigc_core.storage.groups import is_held_out
 
@@ -74,13 +75,27 @@ def test_a_column_the_model_is_not_shown_asks_nothing(second: Shop) -> None:
     assert second.requests([item(1, seller_id="another")], "run-2").reasons == {"published before": 2}
 
 
-@pytest.mark.parametrize(
-    ("changed", "reason"),
-    [("prompt_digest", "prompt changed"), ("check_config_digest", "rules changed")],
-)
-def test_a_changed_way_of_making_asks_again(second: Shop, changed: str, reason: str) -> None:
-    requests = second.requests(KNOWN, "run-2", making=second.making(**{changed: "another"}))
-    assert requests.reasons == {reason: 4}
+def test_a_changed_prompt_asks_again(second: Shop) -> None:
+    assert second.requests(KNOWN, "run-2", making=second.making(prompt_digest="another")).reasons == {
+        "prompt changed": 4
+    }
+
+
+def test_changed_rules_judge_what_stands_and_ask_nothing_where_the_verdict_stays(second: Shop) -> None:
+    requests = second.requests(KNOWN, "run-2", making=second.making(check_config_digest="another"))
+    assert requests.reasons == {HOLDS: 2, f"rejected {FAILS_TOO}": 2}
+    assert (requests.to_generate, requests.states) == (0, {"unchanged": 4})
+    judged = pq.read_table(second.folder("run-2").file("rejudged.parquet")).to_pylist()
+    assert [(row["item_id"], row["holds"]) for row in judged] == [("S-001", True)] * 2 + [("S-002", False)] * 2
+    assert all(row["reason"].startswith("Q-F2 ") for row in judged if not row["holds"])
+
+
+def test_a_refusal_that_new_rules_would_accept_is_asked_for_again(second: Shop) -> None:
+    checks = second.line.recipe.checks | {"Q-F2": {"allow": ["777 kg"]}}
+    recipe = second.line.recipe.model_copy(update={"checks": checks})
+    tolerant = replace(second, line=replace(second.line, recipe=recipe))
+    making = tolerant.making(check_config_digest="another")
+    assert tolerant.requests(KNOWN, "run-4", making=making).reasons == {HOLDS: 2, "rules changed": 2}
 
 
 @pytest.mark.parametrize(

@@ -61,14 +61,6 @@ def test_a_night_costs_what_changed(open_shop: Shop) -> None:
     assert len(rows_of(open_shop.shelf)) == 8
 
 
-def test_a_changed_rule_judges_again(open_shop: Shop) -> None:
-    open_shop.night([item(1)])
-    write_line(open_shop.root / "lines", checks={"Q-L7": {"limits": {"en": {"min_chars": 21, "max_chars": 500}}}})
-    summary = open_shop.night([item(1)])
-    assert summary.planned == {"rules changed": 2}
-    assert ended(summary) == {"published": 2}
-
-
 def test_a_changed_prompt_writes_again(open_shop: Shop) -> None:
     open_shop.night([item(1)])
     write_line(open_shop.root / "lines", prompt="{{ locale }}: {{ attributes[0].value }} =>")

@@ -1,5 +1,6 @@
-"""Tonight's items beside what earlier nights decided."""
+"""Tonight's requests beside what earlier nights decided."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,31 +10,35 @@ import pytest
 
 from aigc_core.storage.delta import Table
 from aigc_core.storage.files import write_table
-from aigc_core.storage.known import DIGESTS, Known
+from aigc_core.storage.known import BIT, Known
+from aigc_core.storage.tombstones import TOMBSTONES, Tombstones
 
 LOCALES = ("zh", "en")
+NOW = {name: f"{name} now" for name in ("prompt_digest", "model_digest", "decode_digest", "check_config_digest")}
+THEN = {"attributes_digest": "a", **NOW}
 
 
-def decision(item_id: str, run_id: str, *, day: int = 1, locale: str = "en", state: str = "rejected") -> dict[str, Any]:
+def decision(item_id: str, run_id: str, *, day: int = 1, locale: str = "en", **changes: str) -> dict[str, Any]:
     """One decision of an earlier night."""
-    digests = {name: f"{name} of {run_id}" for name in DIGESTS}
-    when = datetime(2026, 1, day, tzinfo=UTC)
-    said = {"state": state, "reason": f"why {run_id} said so", "decided_at": when}
-    return {"item_id": item_id, "locale": locale, "run_id": run_id} | said | digests
+    said = {"state": "rejected", "reason": f"why {run_id} said so", "decided_at": datetime(2026, 1, day, tzinfo=UTC)}
+    return {"item_id": item_id, "locale": locale, "run_id": run_id, "content_sha256": "h"} | said | THEN | changes
 
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> str:
     """Three items, not in the order of their names."""
     path = tmp_path / "catalogue.parquet"
-    write_table(path, pa.table({"position": [0, 1, 2], "item_id": ["c", "a", "b"]}))
+    rows = {"position": [0, 1, 2], "item_id": ["c", "a", "b"], "attributes_digest": ["a"] * 3}
+    empty = pa.array([[]] * 3, pa.list_(pa.string()))
+    write_table(path, pa.table(rows).append_column("missing", empty).append_column("attributes", empty))
     return str(path)
 
 
 @pytest.fixture
 def known(tmp_path: Path) -> Known:
     """Nothing known yet."""
-    return Known(Table(str(tmp_path / "published")), Table(str(tmp_path / "rejects")), tmp_path / "scratch")
+    tables = {name: Table(str(tmp_path / name)) for name in ("published", "rejects", "rejudged")}
+    return Known(**tables, tombstones=Tombstones(Table(str(tmp_path / "takedowns")), "mugs"), scratch=tmp_path / "s")
 
 
 def fill(table: Table, *decisions: dict[str, Any]) -> None:
@@ -45,36 +50,75 @@ def fill(table: Table, *decisions: dict[str, Any]) -> None:
 
 def beside(known: Known, catalogue: str, *locales: str) -> list[dict[str, Any]]:
     """All rows of the join."""
-    return [row for batch in known.beside(catalogue, locales) for row in batch.to_pylist()]
+    with known.beside(catalogue, locales, NOW) as found:
+        return [row for batch in found.rows() for row in batch.to_pylist()]
 
 
 def test_the_first_night_knows_nothing(known: Known, catalogue: str) -> None:
     found = beside(known, catalogue, *LOCALES)
-    assert [(row["item_id"], row["locale"]) for row in found] == [(i, locale) for i in "cab" for locale in LOCALES]
-    assert {value for row in found for name, value in row.items() if name.startswith(("published_", "decided_"))} == {
-        None
-    }
+    assert [row.pop("position") for row in found] == list(range(6))
+    assert [row.pop("taken") for row in found] == [False] * 6
+    assert {value for row in found for value in row.values()} == {None}
 
 
-def test_what_was_published_stands_beside_its_item_and_locale(known: Known, catalogue: str) -> None:
+def test_what_was_published_stands_at_its_item_and_locale(known: Known, catalogue: str) -> None:
     fill(known.published, decision("a", "run-1"), decision("elsewhere", "run-1"))
-    found = beside(known, catalogue, *LOCALES)
-    known_rows = [(row["item_id"], row["locale"]) for row in found if row["published_run_id"]]
-    assert known_rows == [("a", "en")]
-    assert found[3]["published_prompt_digest"] == "prompt_digest of run-1"
+    found = [row for row in beside(known, catalogue, *LOCALES) if row["published_run_id"]]
+    assert [(row["position"], row["published_changed"]) for row in found] == [(3, 0)]
 
 
-def test_the_latest_rejection_counts(known: Known, catalogue: str) -> None:
-    first, second = decision("b", "run-1", day=1), decision("b", "run-2", day=2, state="failed")
-    fill(known.rejects, second, first)
-    found = [row for row in beside(known, catalogue, "en") if row["decided_run_id"]]
-    decided = ("item_id", "decided_run_id", "decided_state", "decided_reason")
-    assert [[row[name] for name in decided] for row in found] == [["b", "run-2", "failed", "why run-2 said so"]]
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [
+        ("attributes_digest", "attributes"),
+        ("prompt_digest", "prompt"),
+        ("model_digest", "model"),
+        ("decode_digest", "sampling"),
+        ("check_config_digest", "rules"),
+    ],
+)
+def test_each_change_has_its_bit(known: Known, catalogue: str, column: str, name: str) -> None:
+    fill(known.published, decision("a", "run-1", **{column: "then"}))
+    fill(known.rejects, decision("b", "run-1", **{column: "then"}))
+    found = beside(known, catalogue, "en")
+    assert (found[1]["published_changed"], found[2]["refused_changed"]) == (BIT[name], BIT[name])
+
+
+def test_the_latest_refusal_counts(known: Known, catalogue: str) -> None:
+    fill(known.rejects, decision("b", "run-2", day=2, state="failed"), decision("b", "run-1", day=1))
+    (found,) = [row for row in beside(known, catalogue, "en") if row["refused_run_id"]]
+    told = ("position", "refused_run_id", "refused_state", "refused_reason")
+    assert [found[name] for name in told] == [2, "run-2", "failed", "why run-2 said so"]
 
 
 def test_no_item_comes_twice_when_it_is_both(known: Known, catalogue: str) -> None:
     fill(known.published, decision("a", "run-1"))
     fill(known.rejects, decision("a", "run-2", day=2), decision("a", "run-3", day=2))
     found = beside(known, catalogue, "en")
-    assert [row["item_id"] for row in found] == ["c", "a", "b"]
-    assert (found[1]["published_run_id"], found[1]["decided_run_id"]) == ("run-1", "run-3")
+    assert [row["position"] for row in found] == [0, 1, 2]
+    assert (found[1]["published_run_id"], found[1]["refused_run_id"]) == ("run-1", "run-3")
+
+
+def test_a_verdict_under_tonights_rules_answers_for_the_rules(known: Known, catalogue: str) -> None:
+    fill(
+        known.published,
+        decision("a", "run-1", check_config_digest="then"),
+        decision("b", "run-1", check_config_digest="x"),
+    )
+    verdict = {"locale": "en", "of_run": "run-1", "check_config_digest": NOW["check_config_digest"], "reason": ""}
+    fill(known.rejudged, verdict | {"item_id": "a", "holds": True}, verdict | {"item_id": "b", "holds": False})
+    found = beside(known, catalogue, "en")
+    assert (found[1]["published_changed"], found[2]["published_changed"]) == (0, BIT["rules"])
+
+
+@pytest.mark.parametrize("tombstone", [{"item_id": "a"}, {"item_id": "a", "locale": "en"}, {"content_sha256": "h"}])
+def test_items_and_texts_under_takedown_are_marked(
+    known: Known, catalogue: str, tmp_path: Path, tombstone: dict[str, str]
+) -> None:
+    fill(known.published, decision("a", "run-1"))
+    table = Table(str(tmp_path / "takedowns"))
+    table.create(TOMBSTONES, stats=("tombstone_id",))
+    row = {"tombstone_id": "t", "reason_code": "rights", "effective_at": datetime(2026, 1, 1, tzinfo=UTC)} | tombstone
+    table.append_once(lambda: pa.Table.from_pylist([row], schema=TOMBSTONES), key="t", note={})
+    known = replace(known, tombstones=Tombstones(table, "mugs"))
+    assert [row["taken"] for row in beside(known, catalogue, "en")] == [False, True, False]

@@ -1,0 +1,66 @@
+"""Texts of earlier nights under rules that came later: judged again where they stand, never written again for that."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from aigc_core.checks.base import TEXTS
+from aigc_core.contracts.recipe import Recipe, prompt_for
+from aigc_core.storage.files import ParquetSink
+from aigc_core.storage.known import BIT, Beside, Side
+
+SIDES: tuple[Side, ...] = ("published", "refused")
+Judge = Callable[[pa.RecordBatch], Sequence[tuple[bool, str]]]
+"""From a batch with the columns of `checks.base.TEXTS`: for each text whether it holds, else why not."""
+REJUDGED = pa.schema(
+    [
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("locale", pa.string(), nullable=False),
+        pa.field("of_run", pa.string(), nullable=False),
+        pa.field("check_config_digest", pa.string(), nullable=False),
+        pa.field("holds", pa.bool_(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """What judges, and where its verdicts are written."""
+
+    judge: Judge
+    rules: str
+    """Digest of the rules it judges by."""
+    path: Path
+
+
+def judge_again(beside: Beside, recipe: Recipe, again: Again) -> Path | None:
+    """Write a verdict on every text of which nothing changed but the rules; None where there is no such text."""
+    sides = [side for side in SIDES if beside.count_under_other_rules(side)]
+    if not sides:
+        return None
+    watched = sum(BIT[name] for name in recipe.generation.regenerate_on)
+    with ParquetSink(again.path, REJUDGED) as sink:
+        for side in sides:
+            for texts in beside.texts(side, ("text",), watched=watched):
+                sink.write(_verdicts(texts, recipe, again))
+    return again.path
+
+
+def _verdicts(texts: pa.RecordBatch, recipe: Recipe, again: Again) -> pa.Table:
+    verdicts = again.judge(pa.RecordBatch.from_pylist(list(_judgeable(texts, recipe)), schema=TEXTS))
+    rows = texts.select(["position", "item_id", "locale", "of_run"]).to_pylist()
+    said = [
+        {**row, "check_config_digest": again.rules, "holds": holds, "reason": reason}
+        for row, (holds, reason) in zip(rows, verdicts, strict=True)
+    ]
+    return pa.Table.from_pylist(said, schema=REJUDGED)
+
+
+def _judgeable(texts: pa.RecordBatch, recipe: Recipe) -> Iterator[dict[str, object]]:
+    for row in texts.select(["item_id", "locale", "text", "attributes"]).to_pylist():
+        prompt = prompt_for(recipe, row["item_id"], row["locale"], row["attributes"])
+        yield {**row, "prompt": prompt, "finish_reason": "stop"}
