@@ -18,7 +18,7 @@ NOW = {name: f"{name} now" for name in ("prompt_digest", "model_digest", "decode
 THEN = {"attributes_digest": "a", **NOW}
 
 
-def decision(item_id: str, run_id: str, *, day: int = 1, locale: str = "en", **changes: str) -> dict[str, Any]:
+def decision(item_id: str, run_id: str, *, day: int = 1, locale: str = "en", **changes: Any) -> dict[str, Any]:
     """One decision of an earlier night."""
     said = {"state": "rejected", "reason": f"why {run_id} said so", "decided_at": datetime(2026, 1, day, tzinfo=UTC)}
     return {"item_id": item_id, "locale": locale, "run_id": run_id, "content_sha256": "h"} | said | THEN | changes
