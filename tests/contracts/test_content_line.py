@@ -27,7 +27,7 @@ def test_a_line_names_its_parts(line: ContentLine) -> None:
     assert line.name == "product_description"
     assert [column.name for column in line.catalogue_rows.columns][:2] == ["item_id", "product_group"]
     assert "locale" in {column.name for column in line.corpus_rows.columns}
-    assert line.recipe.sampling == Sampling()
+    assert line.recipe.sampling == Sampling(repetition_window=8)
 
 
 @pytest.mark.parametrize("name", ["catalogue", "corpus", "description"])

@@ -18,10 +18,10 @@ NOW = {name: f"{name} now" for name in ("prompt_digest", "model_digest", "decode
 THEN = {"attributes_digest": "a", **NOW}
 
 
-def decision(item_id: str, run_id: str, *, day: int = 1, locale: str = "en", **changes: Any) -> dict[str, Any]:
+def decision(item_id: str, run_id: str, *, day: int = 1, locale: str = "en") -> dict[str, Any]:
     """One decision of an earlier night."""
     said = {"state": "rejected", "reason": f"why {run_id} said so", "decided_at": datetime(2026, 1, day, tzinfo=UTC)}
-    return {"item_id": item_id, "locale": locale, "run_id": run_id, "content_sha256": "h"} | said | THEN | changes
+    return {"item_id": item_id, "locale": locale, "run_id": run_id, "content_sha256": "h"} | said | THEN
 
 
 @pytest.fixture
@@ -78,14 +78,14 @@ def test_what_was_published_stands_at_its_item_and_locale(known: Known, catalogu
     ],
 )
 def test_each_change_has_its_bit(known: Known, catalogue: str, column: str, name: str) -> None:
-    fill(known.published, decision("a", "run-1", **{column: "then"}))
-    fill(known.rejects, decision("b", "run-1", **{column: "then"}))
+    fill(known.published, decision("a", "run-1") | {column: "then"})
+    fill(known.rejects, decision("b", "run-1") | {column: "then"})
     found = beside(known, catalogue, "en")
     assert (found[1]["published_changed"], found[2]["refused_changed"]) == (BIT[name], BIT[name])
 
 
 def test_the_latest_refusal_counts(known: Known, catalogue: str) -> None:
-    fill(known.rejects, decision("b", "run-2", day=2, state="failed"), decision("b", "run-1", day=1))
+    fill(known.rejects, decision("b", "run-2", day=2) | {"state": "failed"}, decision("b", "run-1", day=1))
     (found,) = [row for row in beside(known, catalogue, "en") if row["refused_run_id"]]
     told = ("position", "refused_run_id", "refused_state", "refused_reason")
     assert [found[name] for name in told] == [2, "run-2", "failed", "why run-2 said so"]
