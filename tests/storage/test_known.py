@@ -102,8 +102,8 @@ def test_no_item_comes_twice_when_it_is_both(known: Known, catalogue: str) -> No
 def test_a_verdict_under_tonights_rules_answers_for_the_rules(known: Known, catalogue: str) -> None:
     fill(
         known.published,
-        decision("a", "run-1", check_config_digest="then"),
-        decision("b", "run-1", check_config_digest="x"),
+        decision("a", "run-1") | {"check_config_digest": "then"},
+        decision("b", "run-1") | {"check_config_digest": "then"},
     )
     verdict = {"locale": "en", "of_run": "run-1", "check_config_digest": NOW["check_config_digest"], "reason": ""}
     fill(known.rejudged, verdict | {"item_id": "a", "holds": True}, verdict | {"item_id": "b", "holds": False})
