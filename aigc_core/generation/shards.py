@@ -179,7 +179,7 @@ def _generate(shard: Shard, engine: Callable[[], Generator], sampling: Sampling,
     kept = folder.recall(step, Part)
     if kept is not None:
         return kept
-    part = _part(shard, table, path, digest, seconds=time.monotonic() - started)
+    part = _part(shard, table, path, digest, seconds=time.monotonic() - started - (loaded - opened))
     facts = {
         "seconds_loading": round(loaded - opened, 3),
         "rows_reused": reused,

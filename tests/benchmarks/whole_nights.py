@@ -138,6 +138,12 @@ def made_in(run: Path) -> float:
     return (run / "edition.json").stat().st_mtime - planned
 
 
+def loading_in(run: Path) -> float:
+    """Seconds spent on opening the engine: start-up, told apart."""
+    told = [json.loads(path.read_text())["facts"]["seconds_loading"] for path in run.glob("parts/a*.json")]
+    return float(sum(told))
+
+
 def efficiency(asked: argparse.Namespace) -> None:
     """A night beside the bare engine on the same requests."""
     with tempfile.TemporaryDirectory() as place:
@@ -147,7 +153,7 @@ def efficiency(asked: argparse.Namespace) -> None:
         made = night([*words, "--lake", lake, "--engine", "hf"], home)
         workspace = open_workspace(lake)
         line, folder = workspace.line(asked.line), workspace.run(str(made.summary["run_id"]))
-        span = made_in(folder.path)
+        span = made_in(folder.path) - loading_in(folder.path)
         engine = HfEngine(asked.model, slots=line.recipe.generation.slots, device="cpu")
         texts, bare = 0, 0.0
         for shard in sorted(folder.file("shards").glob("a*.parquet")):
