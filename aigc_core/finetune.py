@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from aigc_core.contracts.recipe import Recipe, prompt_for
+from aigc_core.contracts.prompt import prompt_for
+from aigc_core.contracts.recipe import Recipe
 from aigc_core.engines.base import Trainer, TrainingPair
 from aigc_core.errors import TrainingFailed
 from aigc_core.ids import fingerprint

@@ -52,6 +52,27 @@ class CorpusVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One training pair to show a model."""
+
+    item_id: str
+    product_group: str
+    category: str | None
+    attributes: tuple[tuple[str, str], ...]
+    """(name, value) in prompt order; names may repeat."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """The pairs a night's prompts may show."""
+
+    corpus_version: int
+    drawn: dict[str, dict[str, tuple[Example, ...]]]
+    """Locale -> category -> examples, best first; under the empty name those for any other category."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueSnapshot:
     """The items that want text tonight, validated and pinned in the run's folder."""
 
@@ -94,6 +115,8 @@ class ModelVersion:
     """Folder with safetensors and tokenizer; empty for the template engine."""
     base: str
     """What it was tuned from: `starter`, a local path or a hub id; `template` for the template engine."""
+    variant: str = ""
+    """Folder of the converted model that engine `ct2` reads; empty for the others."""
     corpus_fingerprint: str = ""
     corpus_version: int | None = None
     """Version of the corpus table it learnt from; None for a model that was not tuned here."""

@@ -1,40 +1,24 @@
 """A content line's `recipe.yaml`: how its texts are made. Thresholds on texts stand in the output contract."""
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 import yaml
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from aigc_core.contracts.cleaning_steps import Step
 from aigc_core.contracts.generation import Generation
 from aigc_core.contracts.hygiene import Hygiene
 from aigc_core.contracts.positions import line_of, load_yaml
+from aigc_core.contracts.prompt import SEPARATOR, Prompting
 from aigc_core.contracts.reading import Reading
 from aigc_core.contracts.strict import Locale, Share, Strict
 from aigc_core.errors import RecipeInvalid
 from aigc_core.ids import fingerprint
 from aigc_core.records import Sampling
-
-ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
-
-
-class Attribute(Strict):
-    """One attribute shown to the model."""
-
-    column: str
-    """Catalogue contract column it comes from."""
-    label: dict[Locale, str] = Field(default_factory=dict)
-    """What the prompt calls it, per locale; the attribute's own name where a locale is missing."""
-    unit: str = ""
-    """Appended to numbers, e.g. `ml`."""
-    required: bool = False
-    """A request without it ends as `no_data`: it is never invented."""
 
 
 class Columns(Strict):
@@ -146,12 +130,11 @@ class Schedule(Strict):
         return value
 
 
-class Recipe(Strict):
+class Recipe(Prompting):
     """The whole of `recipe.yaml`."""
 
     line: str = Field(pattern=r"^[a-z][a-z0-9_]{1,47}$")
     title: str
-    locales: tuple[Locale, ...] = Field(min_length=1)
     source: str | None = None
     """Catalogue used when none is named, relative to the line's folder."""
     corpus: str | None = None
@@ -165,10 +148,6 @@ class Recipe(Strict):
     """What training pairs must hold beyond their contract."""
     on_missing: Literal["keep", "withdraw"] = "keep"
     """What becomes of published texts whose item left the catalogue."""
-    attributes: dict[str, Attribute] = Field(default_factory=dict)
-    """Attribute name -> where it comes from, in prompt order. Empty when `columns.attribute_pairs` is used."""
-    prompt: str
-    """Sandboxed Jinja over `attributes` (list of name, label, value), `locale`, `item_id`."""
     product_group: str = "item_id"
     """Catalogue contract column whose values are never split between training and held-out."""
     variant_group: str | None = None
@@ -186,15 +165,6 @@ class Recipe(Strict):
     prices: Prices = Prices()
     schedule: Schedule = Schedule()
 
-    @field_validator("prompt")
-    @classmethod
-    def _prompt_parses(cls, value: str) -> str:
-        try:
-            ENVIRONMENT.parse(value)
-        except TemplateSyntaxError as error:
-            raise ValueError(f"prompt line {error.lineno}: {error.message}") from error
-        return value
-
     @model_validator(mode="after")
     def _fits_itself(self) -> "Recipe":
         if len(set(self.locales)) != len(self.locales):
@@ -208,16 +178,6 @@ class Recipe(Strict):
         return self
 
     @model_validator(mode="after")
-    def _prompt_renders(self) -> "Recipe":
-        names = list(self.attributes) or ["attribute"]
-        shown = [{"name": name, "value": "1"} for name in names]
-        try:
-            prompt_for(self, "item", self.locales[0], shown)
-        except RecipeInvalid as error:
-            raise ValueError(f"`prompt`: {error.came}") from error
-        return self
-
-    @model_validator(mode="after")
     def _shows_something(self) -> "Recipe":
         if not self.attributes and not self.columns.attribute_pairs:
             raise ValueError("either `attributes` or `columns.attribute_pairs` must say what the model is shown")
@@ -226,12 +186,12 @@ class Recipe(Strict):
     @property
     def sampling(self) -> Sampling:
         """Decoding as the record the engines take."""
-        return self.generation.decoding
-
-    @property
-    def prompt_digest(self) -> str:
-        """Of everything that shapes a prompt apart from the item's own values."""
-        return fingerprint([self.prompt, {name: a.model_dump() for name, a in self.attributes.items()}])
+        decoding = self.generation.decoding
+        ends = self.chat is not None or decoding.json_schema or SEPARATOR in decoding.stop
+        if self.few_shot is None or ends:
+            return decoding
+        # Behind its text a model that only continues would write another example.
+        return replace(decoding, stop=(*decoding.stop, SEPARATOR))
 
     @property
     def checks_digest(self) -> str:
@@ -263,36 +223,3 @@ def read_recipe(path: Path) -> Recipe:
             for item in error.errors()[:10]
         )
         raise RecipeInvalid(f"{path} does not hold: {first}.", remedy="`aigc lines` shows lines that hold.") from error
-
-
-def render(template: str, values: Mapping[str, object]) -> str:
-    """Render a line's template in the sandbox.
-
-    Raises:
-        RecipeInvalid: the template reaches for something it may not or that is not there.
-    """
-    try:
-        return _compiled(template).render(values).strip()
-    except (TemplateError, ArithmeticError, TypeError, ValueError) as error:
-        raise RecipeInvalid(f"The template cannot be rendered: {error}.") from error
-
-
-def prompt_for(recipe: Recipe, item_id: str, locale: str, attributes: Sequence[Mapping[str, str]]) -> str:
-    """The line's prompt for one item; training and serving both use this.
-
-    Args:
-        attributes: `name` and `value` of each, in order; names may repeat.
-    """
-    shown = [{**pair, "label": label_of(recipe, pair["name"], locale)} for pair in attributes]
-    return render(recipe.prompt, {"attributes": shown, "locale": locale, "item_id": item_id})
-
-
-def label_of(recipe: Recipe, name: str, locale: str) -> str:
-    """What the prompt calls an attribute in a locale: its own name where the recipe has no label."""
-    attribute = recipe.attributes.get(name)
-    return attribute.label.get(locale, name) if attribute else name
-
-
-@lru_cache(maxsize=64)
-def _compiled(template: str) -> Template:
-    return ENVIRONMENT.from_string(template)

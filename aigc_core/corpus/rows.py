@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.mapping import attributes_of, missing_attributes
-from aigc_core.contracts.recipe import label_of
+from aigc_core.contracts.prompt import label_of
 from aigc_core.ids import fingerprint
 from aigc_core.storage.groups import is_held_out
 from aigc_core.storage.intake import CAME, LICENCE, NUMBER, RAW, SOURCE

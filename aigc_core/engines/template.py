@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from jinja2 import TemplateError
 
-from aigc_core.contracts.recipe import render
+from aigc_core.contracts.prompt import render
 from aigc_core.engines.base import GeneratedText, TextRequest
 from aigc_core.errors import RecipeInvalid
 from aigc_core.events import Progress, report_progress

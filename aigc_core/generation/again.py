@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from aigc_core.checks.base import TEXTS
-from aigc_core.contracts.recipe import Recipe, prompt_for
+from aigc_core.contracts.prompt import prompt_for
+from aigc_core.contracts.recipe import Recipe
 from aigc_core.storage.files import ParquetSink
 from aigc_core.storage.known import BIT, Beside, Side
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from aigc_core.contracts.recipe import Recipe, prompt_for
+from aigc_core.contracts.prompt import prompt_for
+from aigc_core.contracts.recipe import Recipe
 from aigc_core.engines.watermark import mark_name
 from aigc_core.events import Progress, report_progress
 from aigc_core.generation.again import Again, judge_again

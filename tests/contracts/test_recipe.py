@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from aigc_core.contracts.recipe import prompt_for, read_recipe, render
+from aigc_core.contracts.prompt import prompt_for, render
+from aigc_core.contracts.recipe import read_recipe
 from aigc_core.errors import RecipeInvalid
 
 GOOD = """\

@@ -10,7 +10,8 @@ from jsonschema import Draft201909Validator
 
 from aigc_core.contracts.model import Contract
 from aigc_core.contracts.odcs import read_contract
-from aigc_core.contracts.recipe import Recipe, prompt_for, read_recipe
+from aigc_core.contracts.prompt import prompt_for
+from aigc_core.contracts.recipe import Recipe, read_recipe
 from aigc_core.contracts.sql import row_gates
 from aigc_core.engines.base import TextRequest
 from aigc_core.engines.template import TemplateEngine

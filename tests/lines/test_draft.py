@@ -10,7 +10,8 @@ from strange_files import body, gb18030_csv, pairs_jsonl, plain_csv, shopify_exp
 from aigc_core.contracts.check import Door
 from aigc_core.contracts.content_line import ContentLine, read_content_line
 from aigc_core.contracts.description import describe_contract
-from aigc_core.contracts.recipe import Recipe, prompt_for
+from aigc_core.contracts.prompt import prompt_for
+from aigc_core.contracts.recipe import Recipe
 from aigc_core.contracts.schema import RawRow
 from aigc_core.errors import SourceInvalid, UserError
 from aigc_core.lines.draft import Draft, Wishes, draft_line
