@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -17,8 +17,10 @@ from aigc_core.contracts.generation import Generation
 from aigc_core.engines.base import Generator, Trainer
 from aigc_core.engines.best_of import BestOf
 from aigc_core.engines.template import TemplateEngine
+from aigc_core.engines.variants import ct2_dtype, ct2_library
 from aigc_core.engines.watermark import WatermarkKey, keyed
 from aigc_core.errors import IntegrityBroken, LakeUnusable, ModelInvalid, RecipeInvalid, UserError
+from aigc_core.generation.variants import parity_prompts, serve_converted
 from aigc_core.ids import fingerprint
 from aigc_core.lines.folders import list_lines, load_line
 from aigc_core.records import CorpusVersion, ModelVersion, RunSummary, Sampling
@@ -279,13 +281,26 @@ def open_generator(model: ModelVersion, line: ContentLine) -> Generator:
     if model.engine == "template":
         return TemplateEngine(line.recipe.generation.template)
     settings = line.recipe.generation
-    engine = _kept(model.engine, model.path, settings.model_dump_json(), _watermark_key(settings))
+    engine = _kept(model.engine, model.path, model.variant, settings.model_dump_json(), _watermark_key(settings))
     if engine.model_digest != model.digest:
         raise ModelInvalid(
             f"The model in {model.path} is not the one that was registered: its files changed.",
             remedy="Restore the folder, or name the changed model with --model.",
         )
     return engine
+
+
+def ready_to_serve(model: ModelVersion, engine: str, line: ContentLine, workspace: Workspace) -> ModelVersion:
+    """The model as the engine takes it; for `ct2` it is converted once, and held to its own texts.
+
+    Raises:
+        ModelInvalid: it cannot be converted, or what came of it writes other texts.
+    """
+    if engine != "ct2":
+        return model
+    corpus, catalogue = workspace.corpus_table(line.name), workspace.catalogue_table(line.name)
+    prompts = partial(parity_prompts, line.recipe, corpus, catalogue)
+    return serve_converted(model, line.recipe, workspace.models(line.name), prompts)
 
 
 def open_trainer(line: ContentLine, corpus: CorpusVersion) -> Trainer:
@@ -301,13 +316,15 @@ def dtype_of(model: ModelVersion, line: ContentLine) -> str:
         return TemplateEngine.dtype
     if model.engine == "endpoint":
         return "server"
+    if model.engine == "ct2":
+        return ct2_dtype(line.recipe.generation.dtype)
     from aigc_core.engines.loading import dtype_for, pick_device
 
     return dtype_for(pick_device(None), line.recipe.generation.dtype)
 
 
 @lru_cache(maxsize=1)
-def _kept(engine: str, path: str, generation: str, key: WatermarkKey | None) -> Generator:
+def _kept(engine: str, path: str, variant: str, generation: str, key: WatermarkKey | None) -> Generator:
     """The engine, with settings as JSON: equal settings find the one that is open."""
     settings = Generation.model_validate_json(generation)
     match engine:
@@ -318,6 +335,10 @@ def _kept(engine: str, path: str, generation: str, key: WatermarkKey | None) -> 
             if key is not None:
                 made.mark_with(key)
             return _wrapped(made, settings)
+        case "ct2":
+            from aigc_core.engines.ct2 import Ct2Engine
+
+            return _wrapped(Ct2Engine(path, variant, slots=settings.slots), settings)
         case "endpoint":
             from aigc_core.engines.endpoint import EndpointEngine
 
@@ -380,6 +401,9 @@ def require_options(engine: str, line: ContentLine) -> None:
             remedy="Name --engine hf, or leave the option out of the recipe.",
         )
     _watermark_key(generation)
+    if engine == "ct2":
+        ct2_dtype(generation.dtype)
+        ct2_library()
     if engine == "hf" and generation.json_schema is not None:
         from aigc_core.engines.structured import grammar_of
 

@@ -62,6 +62,9 @@ class Generation(Strict):
     engine: EngineName = "hf"
     dtype: Dtype = "auto"
     """Numeric type the engine computes in; `auto` is the engine's own choice for the device."""
+    parity: float | None = Field(None, ge=0, le=1)
+    """Share of greedy texts a model converted for engine `ct2` must have in common with engine `hf` in fp32; None:
+    0.98 in float32, which changes ties only, and 0.75 in int8, which is a coarser model."""
     sampling: Sampled = Sampled()
     watermark: Watermark | None = None
     """A mark in the choice of words, found again with the key in AIGC_WATERMARK_KEY; only engine `hf` carries it."""

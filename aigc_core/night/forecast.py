@@ -39,11 +39,11 @@ def foresee(order: Order, *, calibrate: bool = True) -> Forecast:
     line = workspace.line(order.line)
     night = pin(order, workspace, line)
     workspace.require_writable()
-    model = serving_model(night, line, workspace)
     with alone_in(workspace.scratch(line.name, "plan")) as work:
         items = work / "catalogue.parquet"
         snapshot = take_items(night.source, line, workspace, items, confirm_drop=night.confirm_drop)
         folder = RunFolder(work)
+        model = serving_model(night, line, workspace)
         writer = model or ModelVersion(
             line=line.name, digest=UNTRAINED, engine=night.engine, path="", base=line.recipe.model.base
         )

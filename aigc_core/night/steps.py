@@ -45,6 +45,7 @@ from aigc_core.workspace import (
     open_generator,
     open_model,
     open_trainer,
+    ready_to_serve,
     row_checks,
     rules_digest,
 )
@@ -60,7 +61,7 @@ def obtain_model(night: Night, corpus: CorpusVersion | None) -> ModelVersion:
             return serving
         if corpus is None:
             raise SourceInvalid(f"{line.name} has no corpus to train on.", remedy="Name one with --corpus FILE.")
-        return tuned(corpus, line, workspace)
+        return ready_to_serve(tuned(corpus, line, workspace), night.engine, line, workspace)
 
     return folder.keep("model", ModelVersion, lambda: (obtain(), ()))
 
@@ -68,8 +69,9 @@ def obtain_model(night: Night, corpus: CorpusVersion | None) -> ModelVersion:
 def serving_model(night: Night, line: ContentLine, workspace: Workspace) -> ModelVersion | None:
     """The model that writes without any training: the template engine, the one named, or the champion."""
     if night.engine == "template" or night.model is not None:
-        return open_model(night.engine, night.model, line)
-    return None if night.retrain else workspace.models(line.name).champion()
+        return ready_to_serve(open_model(night.engine, night.model, line), night.engine, line, workspace)
+    champion = None if night.retrain else workspace.models(line.name).champion()
+    return None if champion is None else ready_to_serve(champion, night.engine, line, workspace)
 
 
 def tuned(corpus: CorpusVersion, line: ContentLine, workspace: Workspace) -> ModelVersion:

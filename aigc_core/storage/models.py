@@ -43,6 +43,10 @@ class ModelStore:
                 return self.read(path.parent.name)
         return None
 
+    def variant(self, digest: str, name: str) -> Path:
+        """Where a converted form of a model lies, tuned here or not; not made by asking."""
+        return self.folder / digest / "variants" / name
+
     def workshop(self, training_key: str) -> Path:
         """Where a training of that key works; found again after a crash."""
         path = self.folder / f".training-{training_key}"

@@ -357,10 +357,10 @@ def test_steps_change_their_own_rows_alone(
     make_tiny: Callable[..., str], text_requests: list[TextRequest], kind: str, sampling: Sampling
 ) -> None:
     engine = HfEngine(make_tiny(kind), slots=5, device="cpu")
-    rows = engine._rows(text_requests, sampling, 1)
+    rows = engine._desk.rows(text_requests, sampling, 1)
     free = {row.key: row.tokens for row in engine._decoder(sampling, None).run(rows)}
     ((token, _),) = Counter(token for tokens in free.values() for token in tokens).most_common(1)
-    rows = engine._rows(text_requests, sampling, 1)
+    rows = engine._desk.rows(text_requests, sampling, 1)
     banned = {row.key: row.tokens for row in engine._decoder(sampling, None, [Ban(token)]).run(rows)}
     for key, tokens in banned.items():
         if int(key[-1]) % 2:
