@@ -171,10 +171,21 @@ def _findings(folder: RunFolder) -> dict[str, int]:
     return dict(counts.most_common())
 
 
+REPEATS = {
+    "hf": "yes, by request and attempt",
+    "ct2": "greedy ones; sampled ones are drawn anew each time",
+    "endpoint": "as the server does",
+    "vllm": "as vLLM does",
+    "template": "yes",
+}
+"""Whether an engine writes the same text again for the same request and attempt."""
+
+
 def _model_facts(model: ModelVersion) -> dict[str, object]:
     return {
         "digest": model.digest,
         "engine": model.engine,
+        "texts_repeat": REPEATS[model.engine],
         "base": model.base,
         "parameters": model.parameters,
         "held_out_loss": model.held_out_loss,
