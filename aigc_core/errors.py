@@ -17,6 +17,8 @@ AigcError                 exit 1  anything unexpected
 ├── ConservationBroken            rows went missing or were counted twice
 ├── IntegrityBroken               bytes on disk differ from their manifest
 ├── TrainingFailed                fine-tuning did not end in a usable model
+├── WorkersFailed                 worker processes ended again and again, or with an error
+├── Stopped               exit 75 told to stop: the same command goes on
 ├── CommitConflict                another writer was first: refresh and try again
 └── CommitUnknown                 a commit may or may not have happened: read before trying again
 """
@@ -108,6 +110,16 @@ class IntegrityBroken(AigcError):
 
 class TrainingFailed(AigcError):
     """Fine-tuning did not end in a usable model."""
+
+
+class WorkersFailed(AigcError):
+    """Worker processes ended again and again, or with an error of their own."""
+
+
+class Stopped(AigcError):
+    """Told to stop by a signal; what was finished is kept."""
+
+    exit_code = 75
 
 
 class CommitConflict(AigcError):

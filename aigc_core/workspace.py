@@ -290,6 +290,17 @@ def open_generator(model: ModelVersion, line: ContentLine) -> Generator:
     return engine
 
 
+def worker_count(engine: str, generation: Generation) -> int:
+    """Processes to write with beside this one; 0 where this one writes itself."""
+    if generation.workers != "auto":
+        return 0 if generation.workers == 1 else generation.workers
+    if engine not in ("hf", "ct2"):
+        return 0
+    from aigc_core.engines.loading import pick_device
+
+    return 1 if pick_device(None) != "cpu" else len(os.sched_getaffinity(0))
+
+
 def ready_to_serve(model: ModelVersion, engine: str, line: ContentLine, workspace: Workspace) -> ModelVersion:
     """The model as the engine takes it; for `ct2` it is converted once, and held to its own texts.
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from prefect import flow, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from aigc_core.night import pin, steps
+from aigc_core.night import pin, steps, workers
 from aigc_core.records import Batch, ModelVersion, Night, Order, Part, RequestSet, Verdicts
 from flows.finetune_model import obtain_model
 from flows.ingest_corpus import ingest
@@ -47,7 +47,7 @@ def write_batch(night: Night, model: ModelVersion, requests: RequestSet) -> Batc
     parts: list[Part] = []
     verdicts: list[Verdicts] = []
     for _attempt in steps.attempts(night):
-        for shard in steps.next_shards(night, requests, tuple(parts), tuple(verdicts)):
+        for shard in workers.work_together(night, steps.next_shards(night, requests, tuple(parts), tuple(verdicts))):
             parts.append(write_texts(night, model, shard))
             verdicts.append(judge_texts(night, shard, parts[-1]))
             update_progress_artifact(progress, steps.percent_done(requests, verdicts))

@@ -10,7 +10,7 @@ from aigc_core import errors
 from aigc_core.errors import AigcError, AuditBlocked
 
 CLASSES = [found for found in vars(errors).values() if inspect.isclass(found) and issubclass(found, AigcError)]
-DRAWN = re.compile(r"^(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)\s+(?:exit (?P<code>\d))?", re.MULTILINE)
+DRAWN = re.compile(r"^(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+)\s+(?:exit (?P<code>\d+))?", re.MULTILINE)
 
 
 def drawn() -> list[tuple[str, str, int]]:

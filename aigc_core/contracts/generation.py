@@ -74,6 +74,11 @@ class Generation(Strict):
     json_text: str | None = None
     """Property of the object that becomes the text; the rest is dropped. None: the JSON is the text."""
     attempts: int = Field(3, ge=1, le=10)
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that write side by side, each with the engine in it: 1 is this very process; `auto` is one a core for
+    hf and ct2 on a CPU, one on a GPU, and this process for engines that need none."""
+    stall_seconds: float = Field(900.0, ge=5)
+    """A worker process that tells of no progress for so long is killed and started again."""
     slots: int = Field(128, ge=1, le=4096)
     """Requests generated side by side."""
     shard_rows: int = Field(2000, ge=1, le=2000)

@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 published or nothing to do, 2 bad input or configuration, 4 blocked by the audit, "
-    "1 anything unexpected.",
+    "75 told to stop: the same command goes on, 1 anything unexpected.",
 )
 line_app = typer.Typer(help="Make content lines.", no_args_is_help=True)
 contract_app = typer.Typer(help="Look at data contracts.", no_args_is_help=True)

@@ -20,6 +20,7 @@ from aigc_core.workspace import (
     server_address,
 )
 from flows.console.progress import shown_progress
+from flows.console.stopping import stoppable
 
 Rows = list[tuple[Any, ...]]
 
@@ -64,7 +65,7 @@ def in_prefect(console: Console) -> Iterator[None]:
     console.print("starting Prefect", style="dim")
     from prefect.exceptions import ParameterTypeError
 
-    with shown_progress(console):
+    with shown_progress(console), stoppable():
         try:
             yield
         except ParameterTypeError as error:

@@ -128,10 +128,26 @@ def test_killed_while_writing_and_while_publishing(broken: Shop, unbroken: Shop)
     assert {path: content for path, content in kept.items() if path in again} == again
 
 
+def test_told_to_stop_it_keeps_what_is_finished_and_goes_on(broken: Shop, unbroken: Shop) -> None:
+    with broken.night() as process:
+        while not any(broken.lake.glob("runs/*/parts/a1-00001-*.json")):
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, "The same command goes on where it stopped." in said) == (75, True), said
+    assert "Traceback" not in said
+    broken.finished()
+    require_equal(broken, unbroken)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_any_moment(moment: str, broken: Shop, unbroken: Shop) -> None:
     broken.killed_at(moment)
+    if any(broken.lake.glob("runs/*/manifest.json")):  # the blow came after the end: nothing is left to go on with
+        assert broken.shelf() == unbroken.shelf()
+        return
     broken.finished()
     require_equal(broken, unbroken)
 

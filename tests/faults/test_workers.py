@@ -1,0 +1,164 @@
+"""Worker processes side by side, killed, hanging, told to stop: the texts are those of one process nobody disturbed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from shop import Shop, generated, item, read_line
+
+from aigc_core.errors import Stopped, WorkersFailed
+from aigc_core.night import intake, pin, steps, workers
+from aigc_core.records import Batch, Night
+from aigc_core.storage.files import read_json, read_table
+from aigc_core.storage.progress import release
+from aigc_core.workspace import child_environment
+
+pytest_plugins = ("shop_fixtures",)
+
+ROWS = [item(number) for number in range(1, 25)]
+SLOW = {"shard_rows": 6, "workers": 2}
+SECONDS = 90.0
+
+
+def told(root: Path, **generation: object) -> Shop:
+    """A shop whose line writes with these settings."""
+    plain = read_line(root / "lines").recipe.generation.model_dump(mode="json")
+    return Shop(root=root, line=read_line(root / "lines", generation=plain | generation))
+
+
+@pytest.fixture
+def roomy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """Eight shards, two workers."""
+    monkeypatch.setenv("AIGC_LINES", str(tmp_path / "lines"))
+    yield told(tmp_path, **SLOW)
+    for folder in (tmp_path / "lake" / "runs").glob("*"):
+        release(folder)
+
+
+def planned(shop: Shop) -> tuple[Night, tuple[object, ...]]:
+    """A night up to its first attempt's shards."""
+    night = pin.start(shop.order(ROWS))
+    model = steps.obtain_model(night, None)
+    requests = steps.plan(night, intake.take_catalogue(night), model)
+    return night, steps.next_shards(night, requests, (), ())
+
+
+def texts(batch: Batch) -> list[tuple[str, str, str]]:
+    """Item, locale and text of every sealed row."""
+    columns = ["item_id", "locale", "text"]
+    return [tuple(row.values()) for path in batch.paths for row in read_table(path, columns).to_pylist()]
+
+
+def writers(shop: Shop, night: Night) -> list[int]:
+    """Process that wrote each part."""
+    found = [read_json(path) for path in sorted(shop.folder(night.run_id).file("parts").glob("*.json"))]
+    return [one["facts"]["process"]["pid"] for one in found if isinstance(one, dict)]
+
+
+def worker(shop: Shop, night: Night) -> "subprocess.Popen[str]":
+    """One more worker, as another host would start it."""
+    words = [sys.executable, "-m", "aigc_core.night.worker", night.lake, night.run_id, "1"]
+    environment = child_environment(AIGC_LINES=str(shop.root / "lines"))
+    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_worker_processes_write_what_one_process_writes(roomy: Shop, tmp_path: Path) -> None:
+    night, shards = planned(roomy)
+    assert workers.work_together(night, shards) == shards  # type: ignore[arg-type]
+    made = writers(roomy, night)
+    assert len(made) == len(shards) == 8
+    assert os.getpid() not in made
+    batch = generated(night)[1]
+    alone = told(tmp_path / "alone", shard_rows=2000)
+    os.environ["AIGC_LINES"] = str(tmp_path / "alone" / "lines")  # noqa: TID251 -- another shop's lines
+    other = pin.start(alone.order(ROWS))
+    assert texts(batch) == texts(generated(other)[1])
+    release(alone.folder(other.run_id).path)
+
+
+def test_of_two_workers_one_is_killed_and_the_other_does_its_work(roomy: Shop) -> None:
+    night, shards = planned(roomy)
+    one, other = worker(roomy, night), worker(roomy, night)
+    parts = roomy.folder(night.run_id).file("parts")
+    deadline = time.monotonic() + SECONDS
+    while not list(parts.glob("*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    one.send_signal(signal.SIGKILL)
+    _, said = other.communicate(timeout=SECONDS)
+    one.communicate()
+    assert other.returncode == 0, said
+    made = writers(roomy, night)
+    assert len(made) == len(shards)
+    assert set(made) <= {one.pid, other.pid}
+    assert generated(night)[1].rows == 48
+
+
+def test_the_children_end_with_their_parent() -> None:
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import sys; sys.argv = [\"w\", *sys.argv[1:]];"
+        "from aigc_core.night import worker; worker._die_with_parent(); import time; time.sleep(60)'])\n"
+        "print(child.pid, flush=True); time.sleep(3); import os; os._exit(1)"
+    )
+    parent = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=SECONDS)
+    child = int(parent.stdout.split()[0])
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{child}").exists() and "State:\tZ" not in Path(f"/proc/{child}/status").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_worker_that_tells_nothing_is_named_killed_and_replaced(
+    roomy: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    night, shards = planned(roomy)
+    hang = [sys.executable, "-c", "import time; time.sleep(600)"]
+    real, started = subprocess.Popen, list[int]()
+
+    def first_hangs(words: list[str], **options: object) -> object:
+        process = real(words if started else hang, **options)  # type: ignore[call-overload]
+        started.append(process.pid)
+        return process
+
+    monkeypatch.setattr("aigc_core.night.workers.subprocess.Popen", first_hangs)
+    crew = workers._Crew(workers.Task(lake=night.lake, run_id=night.run_id, attempt=1), 1, stall_seconds=8.0, rows=48)
+    with caplog.at_level("INFO", "aigc_core.progress"):
+        crew.run()
+    notes = [record.__dict__["progress"].note for record in caplog.records]
+    assert any(note.startswith(f"worker {started[0]} made no progress for ") for note in notes)
+    assert len(writers(roomy, night)) == len(shards)
+
+
+def test_a_worker_that_fails_says_why(roomy: Shop) -> None:
+    night, _ = planned(roomy)
+    roomy.folder(night.run_id).file("model.json").unlink()
+    crew = workers._Crew(workers.Task(lake=night.lake, run_id=night.run_id, attempt=1), 1, stall_seconds=60, rows=48)
+    with pytest.raises(WorkersFailed, match=r"ended with 1 and said: .*has no night or no model yet"):
+        crew.run()
+
+
+def test_a_worker_told_to_stop_ends_with_75_and_keeps_its_rows(roomy: Shop) -> None:
+    night, shards = planned(roomy)
+    one = worker(roomy, night)
+    parts = roomy.folder(night.run_id).file("parts")
+    deadline = time.monotonic() + SECONDS
+    while not list(parts.glob("*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    one.terminate()
+    _, said = one.communicate(timeout=SECONDS)
+    assert one.returncode in (75, 0)
+    assert "Traceback" not in said
+    last = worker(roomy, night)
+    assert last.communicate(timeout=SECONDS) is not None
+    assert (last.returncode, len(writers(roomy, night))) == (0, len(shards))
+
+
+def test_what_stopped_means() -> None:
+    assert Stopped("x").exit_code == 75
