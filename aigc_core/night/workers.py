@@ -80,7 +80,7 @@ def work_together(night: Night, shards: tuple[Shard, ...]) -> tuple[Shard, ...]:
     _, line, folder = open_night(night)
     missing = [shard for shard in shards if not _is_written(shard, folder)]
     count = min(worker_count(night.engine, line.recipe.generation), len(missing))
-    if not count:
+    if count < 2:  # a process of its own for a shard or less costs more than it brings
         return shards
     task = Task(lake=night.lake, run_id=night.run_id, attempt=missing[0].attempt)
     total = sum(shard.rows for shard in missing)

@@ -2,9 +2,10 @@
 
     .venv/bin/python tests/benchmarks/ct2.py ../shared/data/catalogue/hm_articles.parquet --model FOLDER
 
-FOLDER holds the model that `generation.py --model FOLDER` trains. One thread; tokens per second of CPU time; rounds are
-interleaved and ratios are taken within a round. Bare means `generate_batch` over all prompts in batches of 64, once from tokens
-to tokens and once from texts to texts, which is what an engine does. Also said: greedy texts equal to those of `hf`.
+FOLDER holds the model that `generation.py --model FOLDER` trains. One thread; tokens per second of CPU time; rounds
+are interleaved and ratios are taken within a round. Bare means `generate_batch` over all prompts in batches of 64, once
+from tokens to tokens and once from texts to texts, which is what an engine does. Also said: greedy texts equal to those
+of `hf`.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -38,7 +40,7 @@ def prompts_of(catalogue: Path, rows: int) -> list[str]:
     recipe = open_workspace().line(LINE).recipe
     columns = {"name": "name", **recipe.columns.catalogue}
     items = pq.read_table(catalogue)
-    found = items.take(range(0, len(items), max(1, len(items) // rows))[:rows]).to_pylist()
+    found = items.take(list(range(0, len(items), max(1, len(items) // rows)))[:rows]).to_pylist()
     return [
         prompt_for(
             recipe,
@@ -62,8 +64,8 @@ def engine(made: Generator, requests: Sequence[TextRequest], sampling: Sampling)
 def bare(folder: Path, variant: str, dtype: Ct2Dtype, prompts: Sequence[str], sampling: Sampling) -> dict[str, Variant]:
     """The library itself: from tokens to tokens, and from texts to texts."""
     writer = ct2_library().Generator(variant, compute_type=dtype, inter_threads=1, intra_threads=1)
-    tokenizer = load_tokenizer(folder)
-    options = {"sampling_topk": 1}
+    tokenizer: Any = load_tokenizer(folder)
+    options: dict[str, Any] = {"sampling_topk": 1}
     if sampling.temperature:
         options = {"sampling_topk": 0, "sampling_topp": sampling.top_p, "sampling_temperature": sampling.temperature}
 

@@ -23,7 +23,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from aigc_core.contracts.recipe import Recipe, prompt_for
+from aigc_core.contracts.prompt import prompt_for
+from aigc_core.contracts.recipe import Recipe
 from aigc_core.engines.base import GeneratedText, TextRequest, TrainingPair
 from aigc_core.engines.hf import HfEngine
 from aigc_core.engines.loading import completion_ids, load_model, load_tokenizer, prompt_ids, quiet

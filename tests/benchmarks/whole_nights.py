@@ -3,6 +3,9 @@
     .venv/bin/python tests/benchmarks/whole_nights.py scale 10000 100000        template engine, distinct requests
     .venv/bin/python tests/benchmarks/whole_nights.py efficiency LINE SOURCE MODEL --limit 10000
 
+    .venv/bin/python tests/benchmarks/whole_nights.py workers LINE SOURCE MODEL --limit 8000
+
+`workers` runs the night with one and with two worker processes on an empty lake each, and prints their speeds.
 `scale` prints seconds by stage, requests a second and the largest process of each night.
 `efficiency` runs a night with the `hf` engine, then the bare engine over the very shards the night wrote, in the same
 processor, and prints the night's speed from the first shard to the commit as a share of the engine's own. Start-up,
@@ -11,6 +14,7 @@ ingest, planning and training are told apart. Both need one idle core: OMP_NUM_T
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,10 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import yaml
 
 from aigc_core.engines.base import TextRequest
 from aigc_core.engines.hf import HfEngine
-from aigc_core.workspace import child_environment, open_workspace
+from aigc_core.workspace import REPOSITORY, child_environment, open_workspace
 
 AIGC = str(Path(sys.executable).with_name("aigc"))
 SYLLABLES = ("ka", "lo", "mi", "ne", "ru", "sa", "to", "vi", "dar", "bel", "fin", "gor", "hul", "jas", "pel", "wen")
@@ -71,12 +76,12 @@ def rows(count: int) -> Iterator[dict[str, object]]:
         }
 
 
-def night(words: Sequence[str], home: Path) -> Measured:
+def night(words: Sequence[str], home: Path, **settings: str) -> Measured:
     """Run `aigc nightly` and watch its processes."""
     peak = [0.0]
     started = time.monotonic()
-    settings = child_environment(PREFECT_HOME=str(home / "prefect"))
-    with subprocess.Popen([AIGC, "nightly", *words, "--json"], stdout=subprocess.PIPE, env=settings) as process:
+    environment = child_environment(PREFECT_HOME=str(home / "prefect"), **settings)
+    with subprocess.Popen([AIGC, "nightly", *words, "--json"], stdout=subprocess.PIPE, env=environment) as process:
         watch = threading.Thread(target=watched, args=(process, peak), daemon=True)
         watch.start()
         out, _ = process.communicate()
@@ -173,20 +178,41 @@ def efficiency(asked: argparse.Namespace) -> None:
         print(f"published {made.summary['states']}; largest process {made.peak_mb:,.0f} MB")  # noqa: T201 -- a benchmark's output
 
 
+def side_by_side(asked: argparse.Namespace) -> None:
+    """The same night with one worker process and with two."""
+    spans: dict[int, float] = {}
+    for count in (1, 2):
+        with tempfile.TemporaryDirectory() as place:
+            home = Path(place)
+            folder = shutil.copytree(REPOSITORY / "data_contracts" / asked.line, home / "lines" / asked.line)
+            recipe = yaml.safe_load((folder / "recipe.yaml").read_text("utf-8"))
+            recipe["generation"] |= {"workers": count, "shard_rows": 500}
+            (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True), "utf-8")
+            words = [asked.line, "--source", asked.source, "--limit", str(asked.limit), "--model", asked.model]
+            made = night([*words, "--lake", str(home / "lake"), "--engine", "hf"], home, AIGC_LINES=str(home / "lines"))
+            run = home / "lake" / "runs" / str(made.summary["run_id"])
+            spans[count] = made_in(run)
+            print(f"{count}: first shard to commit {spans[count]:.1f} s, loading {loading_in(run):.1f} s in all")  # noqa: T201 -- a benchmark's output
+    print(f"two over one: {spans[1] / spans[2]:.2f} times, loading included")  # noqa: T201 -- a benchmark's output
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     verbs = parser.add_subparsers(dest="verb", required=True)
     growing = verbs.add_parser("scale")
     growing.add_argument("counts", type=int, nargs="+")
-    beside = verbs.add_parser("efficiency")
-    beside.add_argument("line")
-    beside.add_argument("source")
-    beside.add_argument("model", help="Folder of a model that was tuned on the line's prompts.")
-    beside.add_argument("--limit", type=int, default=10_000)
+    for verb in ("efficiency", "workers"):
+        beside = verbs.add_parser(verb)
+        beside.add_argument("line")
+        beside.add_argument("source")
+        beside.add_argument("model", help="Folder of a model that was tuned on the line's prompts.")
+        beside.add_argument("--limit", type=int, default=10_000)
     asked = parser.parse_args()
     if asked.verb == "scale":
         scale(asked.counts)
+    elif asked.verb == "workers":
+        side_by_side(asked)
     else:
         efficiency(asked)
 

@@ -206,7 +206,13 @@ def test_what_an_endpoint_may_not_be(settings: dict[str, object], said: str) -> 
 
 def test_identity_follows_address_model_revision_and_api() -> None:
     plain = Endpoint(url="http://host/v1", model=MODEL)
-    others = [{"url": "http://host:1/v1"}, {"model": "b"}, {"revision": "2"}, {"api": "chat"}, {"extra": {"a": 1}}]
+    others: list[dict[str, object]] = [
+        {"url": "http://host:1/v1"},
+        {"model": "b"},
+        {"revision": "2"},
+        {"api": "chat"},
+        {"extra": {"a": 1}},
+    ]
     digests = {Endpoint.model_validate(plain.model_dump() | other).digest for other in others}
     assert len(digests | {plain.digest}) == 6
     assert plain.model_copy(update={"concurrency": 3}).digest == plain.digest

@@ -46,7 +46,7 @@ def written(engine: HfEngine, requests: Sequence[TextRequest], sampling: Samplin
 
 def tokens_of(engine: HfEngine, requests: Sequence[TextRequest], sampling: Sampling) -> list[list[int]]:
     """As chosen, before they become text."""
-    rows = [row for row in engine._rows(requests, sampling, 1) if not row.finish]
+    rows = [row for row in engine._desk.rows(requests, sampling, 1) if not row.finish]
     chosen, steps = engine._steering.of(sampling)
     return [row.tokens for row in engine._decoder(chosen, None, steps).run(rows)]
 
