@@ -1,8 +1,8 @@
 """A worker process: writes and judges shards of one attempt until all are done, telling its parent how it goes.
 
-    python -m aigc_core.night.worker LAKE RUN_ID ATTEMPT
+    python -m aigc_core.night.worker LAKE RUN_ID ATTEMPT [PARENT]
 
-Everything it shares with other workers is the lake. It ends when its parent does.
+Everything it shares with other workers is the lake. With the number of its parent process it ends when that does.
 """
 
 import ctypes
@@ -13,6 +13,7 @@ import signal
 import sys
 from dataclasses import asdict
 from types import FrameType
+from typing import IO
 
 from aigc_core.errors import AigcError, Stopped
 from aigc_core.events import LOGGER_NAME, Progress
@@ -22,33 +23,46 @@ _PR_SET_PDEATHSIG = 1
 
 
 class _Told(logging.Handler):
-    """Progress as lines of JSON on stdout."""
+    """Progress as lines of JSON to the parent."""
+
+    def __init__(self, parent: IO[str]) -> None:
+        super().__init__()
+        self._parent = parent
 
     def emit(self, record: logging.LogRecord) -> None:
         event: Progress | None = getattr(record, "progress", None)
         if event is not None:
-            print(json.dumps(asdict(event)), flush=True)  # noqa: T201 -- the parent reads it
+            self.say(asdict(event))
+
+    def say(self, line: object) -> None:
+        """Tell the parent one thing."""
+        self._parent.write(json.dumps(line) + "\n")
+        self._parent.flush()
 
 
 def main() -> int:
     """Work; the exit code is that of the error that ended it."""
-    _die_with_parent()
+    lake, run_id, attempt, *parent = sys.argv[1:]
+    if parent:
+        _die_with(int(parent[0]))
     signal.signal(signal.SIGTERM, _stop)
+    # What libraries print goes to stderr: stdout belongs to the parent.
+    told = _Told(os.fdopen(os.dup(1), "w"))
+    os.dup2(2, 1)
     logger = logging.getLogger(LOGGER_NAME)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    logger.addHandler(_Told())
-    lake, run_id, attempt = sys.argv[1:4]
+    logger.addHandler(told)
     try:
         work(Task(lake=lake, run_id=run_id, attempt=int(attempt)))
     except AigcError as error:
-        print(error, file=sys.stderr, flush=True)  # noqa: T201 -- the parent repeats it
+        told.say({"error": type(error).__name__, "args": [str(part) for part in error.args]})
+        print(error, file=sys.stderr, flush=True)  # noqa: T201 -- a person may have started it
         return error.exit_code
     return 0
 
 
-def _die_with_parent() -> None:
-    parent = os.getppid()
+def _die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

@@ -4,6 +4,7 @@ A worker shares nothing with others but the lake, so any number of them, on any 
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -13,20 +14,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from aigc_core.errors import WorkersFailed
+from aigc_core import errors
+from aigc_core.errors import AigcError, WorkersFailed
 from aigc_core.events import Progress, report_progress
-from aigc_core.generation.shards import part_step, settled_shards
+from aigc_core.generation.shards import PART, part_step, settled_shards
 from aigc_core.night.pin import RUN, open_night
 from aigc_core.night.steps import judge_shard, write_shard
 from aigc_core.records import ModelVersion, Night, Part, Shard
 from aigc_core.storage.claims import Claims
+from aigc_core.storage.journal import FLIGHT, Journal
 from aigc_core.storage.progress import RunFolder
 from aigc_core.workspace import child_environment, open_workspace, worker_count
 
 WAIT = 0.5
 """Seconds between two looks at what others hold."""
-MOST_DEATHS = 40
-"""Ends of worker processes after which an attempt is given up: enough to halve a shard down to a deadly row."""
+MOST_DEATHS = 8
+"""Ends of worker processes, with nothing gained in between, after which an attempt is given up."""
 GRACE = 25.0
 """Seconds a worker has to stop when it is told to."""
 
@@ -101,7 +104,11 @@ class _Hand:
     """When it last told anything, monotonic."""
     done: int = 0
     """Rows of the shards before its present one."""
+    tokens: int = 0
+    """Tokens of those shards."""
     now: Progress | None = None
+    error: AigcError | None = None
+    """What it ended with by its own word."""
     words: list[str] = field(default_factory=list)
     """What it last said on stderr."""
     ears: list[threading.Thread] = field(default_factory=list)
@@ -121,6 +128,7 @@ class _Crew:
         self._stall = stall_seconds
         self._rows = rows
         self._deaths = 0
+        self._gained: object = None
         self._hands: list[_Hand] = []
         self._gone: list[_Hand] = []
 
@@ -138,11 +146,12 @@ class _Crew:
     def _hire(self) -> _Hand:
         words = [sys.executable, "-m", "aigc_core.night.worker", self._task.lake, self._task.run_id]
         process = subprocess.Popen(  # noqa: S603 -- our own interpreter and module
-            [*words, str(self._task.attempt)],
+            [*words, str(self._task.attempt), str(os.getpid())],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=child_environment(OMP_NUM_THREADS="1"),
+            start_new_session=True,  # Ctrl-C comes to the parent, which tells them
         )
         hand = _Hand(process, heard=time.monotonic())
         for stream, hear in ((process.stdout, self._hear), (process.stderr, self._note)):
@@ -167,12 +176,17 @@ class _Crew:
 
     def _replace(self, hand: _Hand, code: int) -> None:
         said = " ".join(hand.words)[-500:] or "nothing"
+        if hand.error is not None:
+            raise hand.error
         if code > 0:
             raise WorkersFailed(f"A worker of run {self._task.run_id} ended with {code} and said: {said}")
-        self._deaths += 1
+        gained = _gained(self._task)
+        self._deaths = 1 if gained != self._gained else self._deaths + 1
+        self._gained = gained
         if self._deaths > MOST_DEATHS:
             raise WorkersFailed(
-                f"Workers of run {self._task.run_id} were killed {self._deaths} times, at last by signal {-code}.",
+                f"Workers of run {self._task.run_id} were killed {self._deaths} times with nothing gained, at last "
+                f"by signal {-code}.",
                 f"The last one said: {said}.",
                 "Look for too little memory; the same command goes on where it stopped.",
             )
@@ -180,11 +194,16 @@ class _Crew:
         self._hands.append(self._hire())
 
     def _hear(self, line: str, hand: _Hand) -> None:
-        event = Progress(**json.loads(line))
+        told = json.loads(line)
+        if "error" in told:
+            hand.error = getattr(errors, told["error"])(*told["args"])
+            return
+        event = Progress(**told)
         if event.stage != "generate":
             return
         if hand.now is not None and event.done < hand.now.done:
             hand.done += hand.now.done
+            hand.tokens += hand.now.tokens
         hand.now = event
         self._tell("")
 
@@ -194,7 +213,9 @@ class _Crew:
     def _tell(self, note: str) -> None:
         every = [*self._gone, *self._hands]
         done = sum(hand.done + (hand.now.done if hand.now else 0) for hand in every)
-        report_progress(Progress(stage="generate", done=min(done, self._rows), total=self._rows, note=note))
+        tokens = sum(hand.tokens + (hand.now.tokens if hand.now else 0) for hand in every)
+        done = min(done, self._rows)
+        report_progress(Progress(stage="generate", done=done, total=self._rows, tokens=tokens, note=note))
 
     def _dismiss(self) -> None:
         for hand in self._hands:
@@ -207,6 +228,15 @@ class _Crew:
                 hand.process.kill()
                 hand.process.wait()
             hand.heard_out()
+
+
+def _gained(task: Task) -> object:
+    """What stands of an attempt: another answer means that something was finished or narrowed down since."""
+    parts = open_workspace(task.lake).run(task.run_id).file("parts")
+    names = sorted(str(path) for path in parts.glob(f"a{task.attempt}-*/*.parquet"))
+    marks = [Journal(path.parent, PART).marked() for path in sorted(parts.glob(f"a{task.attempt}-*/{FLIGHT}"))]
+    groups = [[len(group) for group in mark["groups"]] for mark in marks if isinstance(mark, dict)]
+    return names, sorted(path.name for path in parts.glob(f"a{task.attempt}-*.json")), groups
 
 
 def _listen(stream: IO[str] | None, hand: _Hand, hear: Callable[[str, _Hand], None]) -> None:

@@ -18,7 +18,7 @@ from aigc_core.workspace import REPOSITORY, child_environment, open_workspace
 POOLS = {"cpu": 1, "gpu": 1}
 """Work pool -> runs at a time on this machine."""
 START_SECONDS = 180.0
-STOP_SECONDS = 20.0
+STOP_SECONDS = 45.0
 DEPLOYMENTS = "infra/prefect.yaml"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from shop import Shop, generated, item, read_line
 
-from aigc_core.errors import Stopped, WorkersFailed
+from aigc_core.errors import RecipeInvalid, Stopped, WorkersFailed
 from aigc_core.night import intake, pin, steps, workers
 from aigc_core.records import Batch, Night
 from aigc_core.storage.files import read_json, read_table
@@ -102,8 +102,9 @@ def test_of_two_workers_one_is_killed_and_the_other_does_its_work(roomy: Shop) -
 def test_the_children_end_with_their_parent() -> None:
     code = (
         "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import sys; sys.argv = [\"w\", *sys.argv[1:]];"
-        "from aigc_core.night import worker; worker._die_with_parent(); import time; time.sleep(60)'])\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import sys;"
+        "from aigc_core.night import worker; worker._die_with(int(sys.argv[1])); import time; time.sleep(60)',"
+        "str(__import__('os').getpid())])\n"
         "print(child.pid, flush=True); time.sleep(3); import os; os._exit(1)"
     )
     parent = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=SECONDS)
@@ -139,8 +140,18 @@ def test_a_worker_that_fails_says_why(roomy: Shop) -> None:
     night, _ = planned(roomy)
     roomy.folder(night.run_id).file("model.json").unlink()
     crew = workers._Crew(workers.Task(lake=night.lake, run_id=night.run_id, attempt=1), 1, stall_seconds=60, rows=48)
-    with pytest.raises(WorkersFailed, match=r"ended with 1 and said: .*has no night or no model yet"):
+    with pytest.raises(WorkersFailed, match="has no night or no model yet"):
         crew.run()
+
+
+def test_what_a_person_can_mend_keeps_its_exit_code(roomy: Shop) -> None:
+    night, _ = planned(roomy)
+    recipe = roomy.root / "lines" / roomy.line.name / "recipe.yaml"
+    recipe.write_text(recipe.read_text("utf-8").replace("A tiny shop", "Another shop"), "utf-8")
+    crew = workers._Crew(workers.Task(lake=night.lake, run_id=night.run_id, attempt=1), 1, stall_seconds=60, rows=48)
+    with pytest.raises(RecipeInvalid, match=r"changed while run .* was under way") as told:
+        crew.run()
+    assert told.value.exit_code == 2
 
 
 def test_a_worker_told_to_stop_ends_with_75_and_keeps_its_rows(roomy: Shop) -> None:
