@@ -290,6 +290,25 @@ def open_generator(model: ModelVersion, line: ContentLine) -> Generator:
     return engine
 
 
+def require_chat(model: ModelVersion, line: ContentLine) -> ModelVersion:
+    """The model, known to take part in a chat where the recipe holds one.
+
+    Raises:
+        ModelInvalid: it has no chat template.
+    """
+    if line.recipe.chat is None or model.engine not in ("hf", "ct2", "vllm"):
+        return model
+    from aigc_core.engines.loading import load_tokenizer
+
+    if load_tokenizer(Path(model.path)).chat_template is None:
+        raise ModelInvalid(
+            f"The model {model.base} has no chat template, and the recipe of {line.name} has `chat`.",
+            "A chat is held in the template of the model's own tokenizer.",
+            "Name a chat model with --model, or take `chat` out of the recipe.",
+        )
+    return model
+
+
 def worker_count(engine: str, generation: Generation) -> int:
     """Processes to write with beside this one; 0 where this one writes itself."""
     if generation.workers != "auto":

@@ -13,6 +13,7 @@ from aigc_core.audit.gate import Bench, audit
 from aigc_core.audit.rejudge import rejudge
 from aigc_core.audit.screen import Rules, screen
 from aigc_core.contracts.content_line import ContentLine, read_content_line
+from aigc_core.contracts.prompt import Prompts
 from aigc_core.corpus.catalogue import CatalogueTables, take_catalogue
 from aigc_core.corpus.pairs import CorpusTables, ingest
 from aigc_core.engines.template import TemplateEngine
@@ -259,7 +260,9 @@ class Shop:
         """Tonight's digests; changes stand for another night's."""
         rules = rules_digest(self.line, row_checks(self.line))
         sampling = self.line.recipe.sampling
-        made = making_of(self.line.recipe, self.model, sampling=sampling, dtype="text", check_config_digest=rules)
+        made = making_of(
+            Prompts(self.line.recipe), self.model, sampling=sampling, dtype="text", check_config_digest=rules
+        )
         return Making(**{name: changes.get(name, getattr(made, name)) for name in made.__slots__})
 
     def requests(
@@ -281,6 +284,7 @@ class Shop:
             run_id=run_id,
             path=folder.file("requests.parquet"),
             making=making or self.making(),
+            prompts=Prompts(self.line.recipe),
             seen=GroupSet.of(seen),
             limit=limit,
             retry_rejected=retry_rejected,

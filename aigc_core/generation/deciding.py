@@ -8,8 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aigc_core.checks.injection import injection_in
 from aigc_core.checks.registry import CHECK_FAILED
 from aigc_core.contracts.recipe import Recipe
+from aigc_core.contracts.sanitising import excess
 from aigc_core.storage.known import BIT
 
 RETRY = "retry of "
@@ -72,6 +74,24 @@ def decide(known: pa.RecordBatch, missing: pa.Array, recipe: Recipe, *, retry: b
         settle((case.refused_changed & bit) != 0, None, f"{name} changed", case.refused_run)
     settle(left.copy(), None, "new")
     return decided
+
+
+def refuse_instructions(decided: Decided, items: pa.Table) -> None:
+    """Hold back, before a token is spent, what its own attributes would make of the prompt: instructions, or a flood.
+
+    Args:
+        items: the requests' items, with `item_id` and `attributes`.
+    """
+    wanted = np.flatnonzero(np.fromiter((state is None for state in decided.states), np.bool_, len(decided.states)))
+    chosen = items.select(["item_id", "attributes"]).take(pa.array(wanted)).to_pylist()
+    for row, item in zip(wanted.tolist(), chosen, strict=True):
+        pairs = item["attributes"]
+        why = excess(item["item_id"], pairs)
+        if why is None:
+            found = injection_in(text for pair in pairs for text in (pair["name"], pair["value"]))
+            why = None if found is None else f"injection: {found}"
+        if why is not None:
+            decided.states[row], decided.reasons[row] = "quarantined", why
 
 
 class _Case:

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from aigc_core.contracts.prompt import prompt_for
+from aigc_core.contracts.prompt import Item, Prompts
 from aigc_core.contracts.recipe import Recipe
 from aigc_core.engines.watermark import mark_name
 from aigc_core.events import Progress, report_progress
 from aigc_core.generation.again import Again, judge_again
-from aigc_core.generation.deciding import FAILED_RULES, RETRY, Decided, Flags, decide
+from aigc_core.generation.deciding import FAILED_RULES, RETRY, Decided, Flags, decide, refuse_instructions
 from aigc_core.ids import fingerprint
 from aigc_core.records import CatalogueSnapshot, ModelVersion, RequestSet, Sampling
 from aigc_core.storage.files import ParquetSink, read_batches
@@ -24,6 +24,8 @@ from aigc_core.storage.groups import GroupSet, is_held_out
 from aigc_core.storage.known import TOGETHER, Known
 
 ATTRIBUTES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
+TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+"""What is said before the prompt in a chat; empty without one."""
 REQUESTS = pa.schema(
     [
         pa.field("position", pa.int64(), nullable=False),
@@ -37,6 +39,7 @@ REQUESTS = pa.schema(
         pa.field("attributes", ATTRIBUTES, nullable=False),
         pa.field("attributes_digest", pa.string(), nullable=False),
         pa.field("prompt", pa.string(), nullable=False),
+        pa.field("turns", TURNS, nullable=False),
         pa.field("prompt_digest", pa.string(), nullable=False),
         pa.field("seen", pa.bool_(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
@@ -46,6 +49,9 @@ REQUESTS = pa.schema(
         pa.field("run_id", pa.string(), nullable=False),
     ]
 )
+
+
+_SHOWN = ["item_id", "product_group", "category", "attributes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,7 @@ class Tonight:
     path: Path
     """Where the requests go; a drawn catalogue is put beside them."""
     making: Making
+    prompts: Prompts
     seen: GroupSet
     """Product groups the model was trained on."""
     limit: int | None = None
@@ -85,14 +92,14 @@ class Tonight:
 
 
 def making_of(
-    recipe: Recipe, model: ModelVersion, *, sampling: Sampling, dtype: str, check_config_digest: str
+    prompts: Prompts, model: ModelVersion, *, sampling: Sampling, dtype: str, check_config_digest: str
 ) -> Making:
     """The digests of tonight's way of making texts."""
     return Making(
         engine=model.engine,
         dtype=dtype,
         model_digest=model.digest,
-        prompt_digest=recipe.prompt_digest,
+        prompt_digest=prompts.digest,
         decode_digest=fingerprint([sampling, model.engine, dtype]),
         check_config_digest=check_config_digest,
         watermark=mark_name(sampling.watermark),
@@ -182,6 +189,7 @@ class _Rows:
 def _requests(items: pa.Table, known: pa.RecordBatch, recipe: Recipe, tonight: Tonight) -> pa.Table:
     decided = decide(known, items["missing"].combine_chunks(), recipe, retry=tonight.retry_rejected)
     locales = [recipe.locales[place % len(recipe.locales)] for place in known.column("position").to_pylist()]
+    refuse_instructions(decided, items)
     rows = len(locales)
     generated = np.fromiter((state is None for state in decided.states), np.bool_, rows)
     columns = {
@@ -197,7 +205,7 @@ def _requests(items: pa.Table, known: pa.RecordBatch, recipe: Recipe, tonight: T
         "previous": pa.array(decided.previous, pa.string()),
         "line": _same(recipe.line, rows),
         "run_id": _same(tonight.run_id, rows),
-        **_prompts(items, locales, generated, recipe),
+        **_prompts(items, locales, generated, tonight.prompts),
     }
     return pa.table({name: columns[name] for name in REQUESTS.names}).cast(REQUESTS)
 
@@ -212,16 +220,22 @@ def _keys(items: pa.Table, locales: Sequence[str], decided: Decided, making: Mak
     return keys
 
 
-def _prompts(items: pa.Table, locales: Sequence[str], generated: Flags, recipe: Recipe) -> dict[str, pa.Array]:
+def _prompts(items: pa.Table, locales: Sequence[str], generated: Flags, prompts: Prompts) -> dict[str, pa.Array]:
     """Prompts and attributes of the requests to generate; empty for the others, which nobody asks a text of."""
-    prompts = [""] * len(locales)
+    texts = [""] * len(locales)
+    turns: list[list[dict[str, str]]] = [[]] * len(locales)
     attributes: list[list[dict[str, str]]] = [[]] * len(locales)
     wanted = np.flatnonzero(generated)
-    chosen = items.select(["item_id", "attributes"]).take(pa.array(wanted)).to_pylist()
+    chosen = items.select(_SHOWN).take(pa.array(wanted)).to_pylist()
     for row, item in zip(wanted.tolist(), chosen, strict=True):
-        prompts[row] = prompt_for(recipe, item["item_id"], locales[row], item["attributes"])
-        attributes[row] = item["attributes"]
-    return {"prompt": pa.array(prompts, pa.string()), "attributes": pa.array(attributes, ATTRIBUTES)}
+        said = prompts.of(Item(**item), locales[row])
+        texts[row], attributes[row] = said.text, item["attributes"]
+        turns[row] = [{"role": role, "content": content} for role, content in said.turns]
+    return {
+        "prompt": pa.array(texts, pa.string()),
+        "attributes": pa.array(attributes, ATTRIBUTES),
+        "turns": pa.array(turns, TURNS),
+    }
 
 
 def _same(value: str, rows: int) -> pa.Array:

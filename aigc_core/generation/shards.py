@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from aigc_core.engines.base import GeneratedText, Generator, TextRequest
 from aigc_core.errors import IntegrityBroken, LakeUnusable
 from aigc_core.generation.flight import Writing, write_missing
-from aigc_core.generation.requests import ATTRIBUTES
+from aigc_core.generation.requests import ATTRIBUTES, TURNS
 from aigc_core.ids import fingerprint
 from aigc_core.records import Part, RequestSet, Sampling, Shard, Verdicts
 from aigc_core.storage.failpoints import reach
@@ -24,7 +24,6 @@ from aigc_core.storage.processes import this_process
 from aigc_core.storage.progress import RunFolder
 
 SHARD_COLUMNS = ["position", "request_key", "item_id", "locale", "variant_group", "prompt", "attributes", "turns"]
-TURNS = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
 GROWTH = 1.5
 """How much longer a text may get at the next attempt when it was cut at its limit."""
 MOST = 2.0

@@ -21,12 +21,13 @@ REFUSED = "refused"
 
 
 def take_corpus(night: Night) -> CorpusVersion | None:
-    """The corpus version to train on; None when none was named and tonight's model needs none."""
+    """The corpus version to train on or to show examples of; None when none was named and nothing needs one."""
     workspace, line, folder = open_night(night)
     source = corpus_source(night, line)
     trains = night.engine != "template" and night.model is None
     serves = workspace.models(line.name).champion() is not None and not night.retrain
-    if source is None or not (night.corpus_asked or (trains and not serves)):
+    wanted = night.corpus_asked or line.recipe.few_shot is not None or (trains and not serves)
+    if source is None or not wanted:
         return None
     return folder.keep("corpus", CorpusVersion, lambda: (_take_pairs(source, line, workspace), ()))
 

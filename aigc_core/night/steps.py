@@ -12,6 +12,9 @@ from aigc_core.catalog.outcomes import Occasion, write_findings
 from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.generation import Caps
+from aigc_core.contracts.prompt import Prompts
+from aigc_core.corpus.examples import draw_all
+from aigc_core.corpus.pairs import current_corpus
 from aigc_core.errors import AuditBlocked, CapPassed, SourceInvalid
 from aigc_core.finetune import GROUPS_FILE, finetune
 from aigc_core.generation.again import Again
@@ -28,6 +31,7 @@ from aigc_core.records import (
     CatalogueSnapshot,
     CorpusVersion,
     Edition,
+    Examples,
     ModelVersion,
     Night,
     Part,
@@ -45,6 +49,7 @@ from aigc_core.workspace import (
     open_generator,
     open_model,
     open_trainer,
+    require_chat,
     ready_to_serve,
     row_checks,
     rules_digest,
@@ -63,7 +68,7 @@ def obtain_model(night: Night, corpus: CorpusVersion | None) -> ModelVersion:
             raise SourceInvalid(f"{line.name} has no corpus to train on.", remedy="Name one with --corpus FILE.")
         return ready_to_serve(tuned(corpus, line, workspace), night.engine, line, workspace)
 
-    return folder.keep("model", ModelVersion, lambda: (obtain(), ()))
+    return folder.keep("model", ModelVersion, lambda: (require_chat(obtain(), line), ()))
 
 
 def serving_model(night: Night, line: ContentLine, workspace: Workspace) -> ModelVersion | None:
@@ -118,10 +123,12 @@ def planned(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion, fol
     path = folder.file("requests.parquet")
 
     def build() -> tuple[RequestSet, Sequence[Path]]:
+        prompts = prompts_of(line, workspace, folder)
         tonight = Tonight(
             run_id=night.run_id,
             path=path,
-            making=_making(line, model),
+            making=_making(line, model, prompts),
+            prompts=prompts,
             seen=GroupSet.read(Path(model.path) / GROUPS_FILE),
             limit=night.limit,
             retry_rejected=night.retry_rejected,
@@ -207,8 +214,9 @@ def seal(
     verdicts: Sequence[Verdicts],
 ) -> Batch:
     """The chosen texts, labelled and complete; no reader of published data sees them."""
-    _, line, folder = open_night(night)
-    provenance = Provenance(run_key=night.run_key, recipe=line.recipe, model=model, making=_making(line, model))
+    workspace, line, folder = open_night(night)
+    making = _making(line, model, prompts_of(line, workspace, folder))
+    provenance = Provenance(run_key=night.run_key, recipe=line.recipe, model=model, making=making)
 
     def make() -> tuple[Batch, Sequence[Path]]:
         batch = seal_batch(requests, parts, verdicts, folder, provenance)
@@ -252,7 +260,22 @@ def occasion(night: Night) -> Occasion:
     return Occasion(line=night.line, run_id=night.run_id, date=night.date)
 
 
-def _making(line: ContentLine, model: ModelVersion) -> Making:
+def prompts_of(line: ContentLine, workspace: Workspace, folder: RunFolder) -> Prompts:
+    """The night's prompts; examples are drawn once and kept with the run.
+
+    Raises:
+        SourceInvalid: the recipe shows examples and the corpus has none.
+    """
+    if line.recipe.few_shot is None:
+        return Prompts(line.recipe)
+    table = workspace.corpus_table(line.name)
+    drawn = folder.keep(
+        "examples", Examples, lambda: (draw_all(table, current_corpus(line.name, table), line.recipe), ())
+    )
+    return Prompts(line.recipe, drawn)
+
+
+def _making(line: ContentLine, model: ModelVersion, prompts: Prompts) -> Making:
     rules = rules_digest(line, row_checks(line))
     sampling, dtype = decoding_of(line), dtype_of(model, line)
-    return making_of(line.recipe, model, sampling=sampling, dtype=dtype, check_config_digest=rules)
+    return making_of(prompts, model, sampling=sampling, dtype=dtype, check_config_digest=rules)

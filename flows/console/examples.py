@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from aigc_core.corpus.examples import Example, Wanted, draw_examples
+from aigc_core.corpus.examples import Wanted, draw_examples
 from aigc_core.corpus.pairs import current_corpus
 from aigc_core.errors import UserError
+from aigc_core.records import Example
 from aigc_core.workspace import open_workspace
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from aigc_core.contracts.content_line import read_content_line
+from aigc_core.contracts.prompt import Prompts
 from aigc_core.corpus.rows import ITEMS
 from aigc_core.generation.again import Again
 from aigc_core.generation.requests import Making, Tonight, build_requests
@@ -102,6 +103,7 @@ def measure(rows: int) -> None:
             run_id="run-2",
             path=home / "requests.parquet",
             making=MAKING,
+            prompts=Prompts(line.recipe),
             seen=GroupSet.of(()),
             again=Again(judge=lambda _: [], rules="c", path=home / "rejudged.parquet"),
         )

@@ -3,9 +3,9 @@
 import pytest
 from shop import Shop, pair
 
-from aigc_core.corpus.examples import Example, Wanted, draw_examples
+from aigc_core.corpus.examples import Wanted, draw_examples
 from aigc_core.errors import SourceInvalid
-from aigc_core.records import CorpusVersion
+from aigc_core.records import CorpusVersion, Example
 
 pytest_plugins = ("shop_fixtures",)
 

@@ -1,0 +1,56 @@
+"""Instructions inside an item's own data are held back before a token is spent on them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from shop import Shop, item
+
+from aigc_core.checks.injection import injection_in
+
+pytest_plugins = ("shop_fixtures",)
+
+CASES = json.loads(Path(__file__).with_name("injection_cases.json").read_text("utf-8"))
+
+
+def test_there_are_sixty_in_both_languages() -> None:
+    assert len(CASES) >= 60
+    assert {case["locale"] for case in CASES} == {"en", "zh"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_each_is_found(case: dict[str, str]) -> None:
+    assert injection_in(["feature", case["value"]])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "stainless steel, dishwasher safe",
+        "Ignore the noise: headphones with active noise cancelling",
+        "System camera with instructions in five languages",
+        "You are going to love this mug",
+        "使用说明请见包装",
+        "系统相机，附中文说明书",
+        "忽略不计的重量",
+    ],
+)
+def test_what_shops_write_is_not(value: str) -> None:
+    assert injection_in(["feature", value]) is None
+
+
+def test_none_of_them_reaches_the_model(shop: Shop) -> None:
+    rows = [item(number, feature=case["value"]) for number, case in enumerate(CASES)]
+    requests = shop.requests([*rows, item(99)])
+    assert requests.to_generate == 2
+    held = {reason: count for reason, count in requests.reasons.items() if reason != "new"}
+    taken = sum(held.values())
+    assert all(reason.startswith("injection: ") for reason in held)
+    assert requests.states == {"quarantined": taken}
+    assert requests.requests == taken + 2
+
+
+def test_a_flood_of_attributes_is_held_back(shop: Shop) -> None:
+    requests = shop.requests([item(1, feature="lid " * 600), item(2)])
+    assert requests.reasons == {"attributes: a value over 2,000 characters": 2, "new": 2}
+    assert requests.states == {"quarantined": 2}

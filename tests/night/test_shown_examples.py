@@ -1,0 +1,102 @@
+"""Nights whose prompts show pairs of the corpus, as text or as the turns of a chat."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from shop import Shop, generated, item, pair, read_line, write_line, write_rows
+
+from aigc_core.errors import ModelInvalid, SourceInvalid
+from aigc_core.night import intake, pin, steps
+from aigc_core.records import Examples, Night
+from aigc_core.storage.progress import release
+
+pytest_plugins = ("shop_fixtures",)
+
+SHOWN: dict[str, object] = {"few_shot": {"count": 2}}
+CHAT: dict[str, object] = {"chat": {"system": {"en": "You write for a shop.", "zh": "你为商店写文案。"}}}
+
+
+@pytest.fixture
+def showing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A shop whose prompts show two pairs."""
+    monkeypatch.setenv("AIGC_LINES", str(tmp_path / "lines"))
+    yield Shop(root=tmp_path, line=read_line(tmp_path / "lines", **SHOWN))
+    for folder in (tmp_path / "lake" / "runs").glob("*"):
+        release(folder)
+
+
+def begun(shop: Shop) -> Night:
+    """A night over three items, with a corpus of thirty pairs."""
+    corpus = write_rows(shop.root / "corpus.jsonl", [pair(number) for number in range(30)])
+    return pin.start(shop.order([item(1), item(2), item(40)], corpus=corpus))
+
+
+def planned(night: Night) -> None:
+    """The night up to its plan."""
+    model = steps.obtain_model(night, intake.take_corpus(night))
+    steps.plan(night, intake.take_catalogue(night), model)
+
+
+def requests_of(shop: Shop, night: Night) -> list[dict[str, object]]:
+    """What is asked for."""
+    rows: list[dict[str, object]] = pq.read_table(shop.folder(night.run_id).file("requests.parquet")).to_pylist()
+    return rows
+
+
+def test_a_plain_prompt_stands_behind_its_examples(showing: Shop) -> None:
+    night = begun(showing)
+    planned(night)
+    kept = showing.folder(night.run_id).recall("examples", Examples)
+    assert kept is not None
+    for row in requests_of(showing, night):
+        before, own = str(row["prompt"]).rsplit("\n\n", 1)
+        texts = [example.text for example in kept.drawn[str(row["locale"])]["bottle"]]
+        assert own.startswith(f"{row['locale']}: category bottle;")
+        assert sum(text in before for text in texts) == 2
+        assert f"name {item(1)['name']};" not in before or row["item_id"] != "S-001"
+        assert row["turns"] == []
+
+
+def test_a_chat_shows_them_as_turns(showing: Shop) -> None:
+    write_line(showing.root / "lines", **SHOWN, **CHAT)
+    night = begun(showing)
+    planned(night)
+    for row in requests_of(showing, night):
+        turns = [(turn["role"], turn["content"]) for turn in row["turns"]]  # type: ignore[attr-defined]
+        assert [role for role, _ in turns] == ["system", "user", "assistant", "user", "assistant"]
+        assert turns[0][1] == CHAT["chat"]["system"][row["locale"]]  # type: ignore[index]
+        assert str(row["prompt"]).startswith(f"{row['locale']}: category bottle;")
+
+
+def test_other_examples_are_another_prompt(showing: Shop) -> None:
+    night = begun(showing)
+    planned(night)
+    digests = {row["prompt_digest"] for row in requests_of(showing, night)}
+    corpus = write_rows(showing.root / "other.jsonl", [pair(number) for number in range(10, 50)])
+    other = pin.start(replace(showing.order([item(1), item(2), item(40)]), corpus=corpus))
+    planned(other)
+    assert len(digests | {row["prompt_digest"] for row in requests_of(showing, other)}) == 2
+
+
+def test_the_night_ends_and_goes_on_with_the_examples_it_began_with(showing: Shop) -> None:
+    night = begun(showing)
+    planned(night)
+    before = showing.folder(night.run_id).file("examples.json").read_bytes()
+    assert generated(pin.start(replace(showing.order([item(1), item(2), item(40)]), corpus=night.corpus)))[1].rows == 6
+    assert showing.folder(night.run_id).file("examples.json").read_bytes() == before
+
+
+def test_without_a_corpus_there_is_nothing_to_show(showing: Shop) -> None:
+    night = pin.start(showing.order([item(1)]))
+    with pytest.raises(SourceInvalid, match="has no corpus yet"):
+        planned(night)
+
+
+def test_a_model_without_a_chat_template_is_refused_before_anything_is_written(showing: Shop, tiny_llama: str) -> None:
+    write_line(showing.root / "lines", **CHAT)
+    night = pin.start(replace(showing.order([item(1)]), engine="hf", model=tiny_llama))
+    with pytest.raises(ModelInvalid, match="has no chat template, and the recipe of product_description has `chat`"):
+        steps.obtain_model(night, None)
