@@ -49,8 +49,8 @@ from aigc_core.workspace import (
     open_generator,
     open_model,
     open_trainer,
-    require_chat,
     ready_to_serve,
+    require_chat,
     row_checks,
     rules_digest,
 )
