@@ -74,6 +74,8 @@ class Left:
     """Most tokens of a text by the recipe; without it no text gets more room."""
     repeated: frozenset[str] = frozenset()
     """Keys of requests whose accepted text another item has."""
+    greedy: bool = False
+    """Another attempt would write the same words: only texts that were cut and get more room are asked for again."""
 
 
 def plan_shards(requests: RequestSet, left: Left, folder: RunFolder, *, shard_rows: int) -> tuple[Shard, ...]:
@@ -310,7 +312,15 @@ def _open_rows(left: Left, attempt: int, folder: RunFolder) -> Iterator[pa.Table
         judged = read_table(verdict.path, ["accepted", "request_key"])
         wanted = pc.or_(pc.invert(judged["accepted"]), pc.is_in(judged["request_key"], repeated))
         shard = read_table(folder.file("shards", f"a{verdict.attempt}-{verdict.number:05d}.parquet"))
-        yield _longer(shard, left, (verdict.attempt, verdict.number)).filter(wanted)
+        longer = _longer(shard, left, (verdict.attempt, verdict.number))
+        if left.greedy:
+            wanted = pc.and_(wanted, _has_more_room(shard["limit"], longer["limit"]))
+        yield longer.filter(wanted)
+
+
+def _has_more_room(before: pa.ChunkedArray, now: pa.ChunkedArray) -> pa.Array:
+    rows = zip(before.to_pylist(), now.to_pylist(), strict=True)
+    return pa.array([one != other for one, other in rows], pa.bool_())
 
 
 def _longer(shard: pa.Table, left: Left, place: tuple[int, int]) -> pa.Table:

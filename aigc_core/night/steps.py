@@ -172,8 +172,14 @@ def next_shards(
 
     def make() -> tuple[tuple[Shard, ...], Sequence[Path]]:
         repeated = repeated_requests(verdicts, workspace.published(line.name), folder)
-        most = line.recipe.sampling.max_new_tokens
-        left = Left(verdicts=verdicts, parts=parts, max_new_tokens=most, repeated=repeated)
+        sampling = line.recipe.sampling
+        left = Left(
+            verdicts=verdicts,
+            parts=parts,
+            max_new_tokens=sampling.max_new_tokens,
+            repeated=repeated,
+            greedy=night.engine != "template" and sampling.temperature == 0,
+        )
         shards = plan_shards(requests, left, folder, shard_rows=shard_rows)
         take_over(shards, folder)
         return shards, [Path(shard.path) for shard in shards]

@@ -36,21 +36,38 @@ class Counting(TemplateEngine):
             )
 
 
-@pytest.fixture
-def made(shop: Shop) -> tuple[Batch, list[Part]]:
+def attempted(shop: Shop, *, greedy: bool) -> tuple[Batch, list[Part]]:
     """Every attempt over items of every kind, sealed."""
     folder, requests = shop.folder("run-1"), shop.requests(MIXED)
     rules = Rules(checks=row_checks(shop.line), contract=shop.line.description.objects["rows"], digest="rules" * 2)
     parts, verdicts = list[Part](), list[Verdicts]()
     for _ in range(3):
         repeated = repeated_requests(verdicts, shop.shelf, folder)
-        left = Left(verdicts=tuple(verdicts), parts=tuple(parts), max_new_tokens=100, repeated=repeated)
+        left = Left(verdicts=tuple(verdicts), parts=tuple(parts), max_new_tokens=100, repeated=repeated, greedy=greedy)
         for shard in plan_shards(requests, left, folder, shard_rows=4):
             engine = Counting(shop.line.recipe.generation.template)
             parts.append(generate_shard(shard, lambda engine=engine: engine, Sampling(), folder))  # type: ignore[misc]
             verdicts.append(screen(parts[-1], shard, rules, folder))
     provenance = Provenance(run_key="key", recipe=shop.line.recipe, model=shop.model, making=shop.making())
     return seal_batch(requests, parts, verdicts, folder, provenance), parts
+
+
+@pytest.fixture
+def made(shop: Shop) -> tuple[Batch, list[Part]]:
+    """Sampled: each attempt may write other words."""
+    return attempted(shop, greedy=False)
+
+
+def test_greedy_asks_again_only_for_what_was_cut(shop: Shop) -> None:
+    batch, parts = attempted(shop, greedy=True)
+    asked = {
+        attempt: {
+            row["item_id"] for part in parts if part.attempt == attempt for row in pq.read_table(part.path).to_pylist()
+        }
+        for attempt in (2, 3)
+    }
+    assert asked == {2: {CUT}, 3: {CUT}}
+    assert batch.rows == 20
 
 
 def test_tokens_are_useful_or_wasted_for_a_cause(made: tuple[Batch, list[Part]]) -> None:
