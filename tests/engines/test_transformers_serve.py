@@ -32,7 +32,7 @@ def free_port() -> int:
 def served(tiny_llama: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the server, once it says it is well."""
     port, log = free_port(), tmp_path_factory.mktemp("serve") / "log"
-    command = [Path(sys.executable).with_name("transformers"), "serve", tiny_llama, "--port", str(port)]
+    command: list[str] = [str(Path(sys.executable).with_name("transformers")), "serve", tiny_llama, "--port", str(port)]
     options = ["--host", "127.0.0.1", "--device", "cpu", "--dtype", "float32"]
     environment = child_environment(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
     with log.open("wb") as out, subprocess.Popen([*command, *options], env=environment, stdout=out, stderr=out) as run:
