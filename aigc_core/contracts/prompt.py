@@ -204,8 +204,8 @@ def prompt_for(
     """
     shown = []
     for pair in attributes:
-        name = clean_value(pair["name"], special)
-        label = clean_value(label_of(recipe, pair["name"], locale), special)
+        name = _clean_name(pair["name"], special)
+        label = _clean_name(label_of(recipe, pair["name"], locale), special)
         shown.append({"name": name, "value": clean_value(pair["value"], special), "label": label})
     values = {"attributes": shown, "locale": locale, "item_id": clean_value(item_id, special)}
     return render(_of_locale(recipe.prompt, locale), values)
@@ -227,6 +227,9 @@ def render(template: str, values: Mapping[str, object]) -> str:
         return _compiled(template).render(values).strip()
     except (TemplateError, ArithmeticError, TypeError, ValueError) as error:
         raise RecipeInvalid(f"The template cannot be rendered: {error}.") from error
+
+
+_clean_name = lru_cache(maxsize=4096)(clean_value)
 
 
 @lru_cache(maxsize=64)

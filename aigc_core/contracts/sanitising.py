@@ -27,7 +27,7 @@ _TOKEN = re.compile(
 )
 _FENCE = re.compile(r"`{2,}|~{3,}|#{3,}")
 _ROLE = re.compile(
-    r"^([\s>*_-]*(?:system|assistant|user|human|developer|tool|instructions?|response|ai|系统|助手|助理|用户|指令|回答))"
+    r"^([ \t>*_-]{0,20}(?:system|assistant|user|human|developer|tool|instructions?|response|ai|系统|助手|助理|用户|指令|回答))"
     r"\s*[:：]",
     re.IGNORECASE | re.MULTILINE,
 )
