@@ -27,8 +27,9 @@ _TOKEN = re.compile(
 )
 _FENCE = re.compile(r"`{2,}|~{3,}|#{3,}")
 _ROLE = re.compile(
-    r"^([ \t>*_-]{0,20}(?:system|assistant|user|human|developer|tool|instructions?|response|ai|系统|助手|助理|用户|指令|回答))"
-    r"\s*[:：]",
+    r"^((?:[^\S\n]|[>*_-])*"  # Not over line ends: from each of many it would look at all that follow.
+    r"(?:system|assistant|user|human|developer|tool|instructions?|response|ai|系统|助手|助理|用户|指令|回答))"
+    r"(?:\s*[:：])+",
     re.IGNORECASE | re.MULTILINE,
 )
 _SPACE = re.compile("[ \t-\r\x1c-\x1f\x85\u2028\u2029]+")
