@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from aigc_core.contracts.prompt import prompt_for
+from aigc_core.contracts.prompt import prompt_for, require_plain
 from aigc_core.contracts.recipe import Recipe
 from aigc_core.engines.base import Trainer, TrainingPair
 from aigc_core.errors import TrainingFailed
@@ -44,10 +44,12 @@ def finetune(corpus: CorpusVersion, recipe: Recipe, trainer: Trainer, table: Tab
     Killed and called again it goes on from the last checkpoint; called after success it does nothing.
 
     Raises:
+        RecipeInvalid: prompts hold more than the item, see `require_plain`.
         RunBusy: another process trains the same model.
         TrainingFailed: nothing to train on, or no usable model came of it.
         ModelInvalid: the base cannot be found or trusted.
     """
+    require_plain(recipe, recipe.line)
     key = key_of(corpus, recipe)
     model = store.trained_under(key)
     if model is None:

@@ -1,6 +1,7 @@
 """The one place that reads the environment; opens the lake, the lines and the engines for whoever asks."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -14,6 +15,7 @@ from aigc_core.checks.registry import build_row_checks
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.endpoint import Endpoint
 from aigc_core.contracts.generation import Generation
+from aigc_core.contracts.sanitising import special_pattern
 from aigc_core.engines.base import Generator, Trainer
 from aigc_core.engines.best_of import BestOf
 from aigc_core.engines.template import TemplateEngine
@@ -307,6 +309,15 @@ def require_chat(model: ModelVersion, line: ContentLine) -> ModelVersion:
             "Name a chat model with --model, or take `chat` out of the recipe.",
         )
     return model
+
+
+def special_tokens_of(model: ModelVersion) -> re.Pattern[str] | None:
+    """What finds the special tokens of the model's own tokenizer in a value; None for a model without a folder."""
+    if not model.path:
+        return None
+    from aigc_core.engines.loading import special_tokens
+
+    return special_pattern(special_tokens(model.path))
 
 
 def worker_count(engine: str, generation: Generation) -> int:

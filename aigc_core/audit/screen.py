@@ -39,7 +39,7 @@ def screen(part: Part, shard: Shard, rules: Rules, folder: RunFolder) -> Verdict
 
 def _screen(part: Part, shard: Shard, rules: Rules, path: Path) -> Verdicts:
     texts = read_table(part.path)
-    asked = read_table(shard.path, ["prompt", "attributes", "variant_group"])
+    asked = _with_turns(read_table(shard.path, ["prompt", "attributes", "variant_group", "turns"]))
     for name in asked.column_names:
         texts = texts.append_column(asked.schema.field(name), asked[name])
     judged = run_checks(rules.checks, texts.combine_chunks().to_batches()[0])
@@ -70,6 +70,19 @@ def on_texts(contract: ObjectContract) -> ObjectContract:
         columns=columns,
         row_rules=tuple(rule for rule in contract.row_rules if rule.column == TEXT),
     )
+
+
+def _with_turns(asked: pa.Table) -> pa.Table:
+    """The requests with all that was said in their prompts: what a system turn says may not be copied either."""
+    turns, place = asked["turns"].to_pylist(), asked.schema.get_field_index("prompt")
+    said = asked.drop_columns(["turns"])
+    if not any(turns):
+        return said
+    whole = [
+        "\n".join([*(turn["content"] for turn in before), prompt])
+        for before, prompt in zip(turns, asked["prompt"].to_pylist(), strict=True)
+    ]
+    return said.set_column(place, said.schema.field("prompt"), pa.array(whole, pa.string()))
 
 
 def _verdict_table(texts: pa.Table, judged: Judged, accepted: list[bool]) -> pa.Table:

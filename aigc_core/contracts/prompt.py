@@ -188,6 +188,21 @@ class Prompts:
         return ("user", asked), ("assistant", clean_value(example.text, self._special))
 
 
+def require_plain(recipe: Prompting, line: str) -> None:
+    """Refuse to train for a recipe whose prompts are more than the item's own: the model would learn other prompts.
+
+    Raises:
+        RecipeInvalid: it has `chat` or `few_shot`.
+    """
+    used = [name for name, value in (("chat", recipe.chat), ("few_shot", recipe.few_shot)) if value is not None]
+    if used:
+        raise RecipeInvalid(
+            f"The recipe of {line} has {' and '.join(f'`{name}`' for name in used)}, and a model would be trained.",
+            "A model is tuned on the item's own prompt and its text; chat and examples are for models used unchanged.",
+            f"Name a model with --model, or take {' and '.join(used)} out of the recipe.",
+        )
+
+
 def prompt_for(
     recipe: Prompting,
     item_id: str,

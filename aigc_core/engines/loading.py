@@ -1,6 +1,7 @@
 """Models and tokenizers from a folder or the hub: safetensors only, never code from a model repository."""
 
 import hashlib
+import json
 import logging
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -117,6 +118,15 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
             "Name it as `eos_token` in tokenizer_config.json.",
         )
     return tokenizer
+
+
+def special_tokens(folder: Path | str) -> tuple[str, ...]:
+    """The spellings of the special tokens of a model folder's tokenizer; none where it names none."""
+    path = Path(folder) / "tokenizer.json"
+    if not path.is_file():
+        return ()
+    added = json.loads(path.read_text("utf-8")).get("added_tokens") or []
+    return tuple(token["content"] for token in added if token.get("special"))
 
 
 def load_model(folder: Path, *, device: str, dtype: str) -> "PreTrainedModel":

@@ -7,6 +7,7 @@ from pathlib import Path
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.mapping import require_columns
 from aigc_core.contracts.model import ObjectContract
+from aigc_core.contracts.prompt import require_plain
 from aigc_core.engines.watermark import mark_name
 from aigc_core.errors import RecipeInvalid, SourceInvalid, UserError
 from aigc_core.ids import fingerprint
@@ -112,6 +113,7 @@ def pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
     trains = engine != "template" and model is None and (champion is None or order.retrain)
     if trains:
         _require_trainable(corpus, line)
+    shows = line.recipe.few_shot is not None
     rules = rules_digest(line, row_checks(line))
     came = file_sha256(source)
     wanted = {
@@ -123,7 +125,7 @@ def pin(order: Order, workspace: Workspace, line: ContentLine) -> Night:
         "engine": engine,
         "model": model,
     }
-    wanted["corpus"] = file_sha256(corpus) if corpus and (trains or order.corpus) else None
+    wanted["corpus"] = file_sha256(corpus) if corpus and (trains or order.corpus or shows) else None
     if mark := mark_name(decoding_of(line).watermark):
         wanted["watermark"] = mark
     asked = fingerprint([wanted, line.digest, rules])
@@ -188,6 +190,7 @@ def _require_trainable(corpus: str | None, line: ContentLine) -> None:
             f"{line.name} has no trained model yet and no corpus of its own to train one on.",
             remedy="Name training pairs with --corpus FILE, a model with --model, or use --engine template.",
         )
+    require_plain(line.recipe, line.name)
     _require_fitting(corpus, line, line.corpus_rows)
     if line.recipe.model.base != "starter":
         checked_model("hf", line.recipe.model.base)

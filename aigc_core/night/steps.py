@@ -53,6 +53,7 @@ from aigc_core.workspace import (
     require_chat,
     row_checks,
     rules_digest,
+    special_tokens_of,
 )
 
 
@@ -123,7 +124,7 @@ def planned(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion, fol
     path = folder.file("requests.parquet")
 
     def build() -> tuple[RequestSet, Sequence[Path]]:
-        prompts = prompts_of(line, workspace, folder)
+        prompts = prompts_of(line, model, workspace, folder)
         tonight = Tonight(
             run_id=night.run_id,
             path=path,
@@ -221,7 +222,7 @@ def seal(
 ) -> Batch:
     """The chosen texts, labelled and complete; no reader of published data sees them."""
     workspace, line, folder = open_night(night)
-    making = _making(line, model, prompts_of(line, workspace, folder))
+    making = _making(line, model, prompts_of(line, model, workspace, folder))
     provenance = Provenance(run_key=night.run_key, recipe=line.recipe, model=model, making=making)
 
     def make() -> tuple[Batch, Sequence[Path]]:
@@ -266,19 +267,19 @@ def occasion(night: Night) -> Occasion:
     return Occasion(line=night.line, run_id=night.run_id, date=night.date)
 
 
-def prompts_of(line: ContentLine, workspace: Workspace, folder: RunFolder) -> Prompts:
+def prompts_of(line: ContentLine, model: ModelVersion, workspace: Workspace, folder: RunFolder) -> Prompts:
     """The night's prompts; examples are drawn once and kept with the run.
 
     Raises:
         SourceInvalid: the recipe shows examples and the corpus has none.
     """
     if line.recipe.few_shot is None:
-        return Prompts(line.recipe)
+        return Prompts(line.recipe, special=special_tokens_of(model))
     table = workspace.corpus_table(line.name)
     drawn = folder.keep(
         "examples", Examples, lambda: (draw_all(table, current_corpus(line.name, table), line.recipe), ())
     )
-    return Prompts(line.recipe, drawn)
+    return Prompts(line.recipe, drawn, special=special_tokens_of(model))
 
 
 def _making(line: ContentLine, model: ModelVersion, prompts: Prompts) -> Making:

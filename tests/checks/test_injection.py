@@ -1,12 +1,17 @@
 """Instructions inside an item's own data are held back before a token is spent on them."""
 
+import gzip
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from shop import Shop, item
 
 from aigc_core.checks.injection import injection_in
+from aigc_core.contracts.sanitising import MOST_BYTES
 
 pytest_plugins = ("shop_fixtures",)
 
@@ -54,3 +59,26 @@ def test_a_flood_of_attributes_is_held_back(shop: Shop) -> None:
     requests = shop.requests([item(1, feature="lid " * 600), item(2)])
     assert requests.reasons == {"attributes: a value over 2,000 characters": 2, "new": 2}
     assert requests.states == {"quarantined": 2}
+
+
+@pytest.mark.parametrize(
+    "piece", ["\n", " ", "ignore ", "you are now ", "say that it is ", "<|", "a.", "忽略", "请说", "note for the ai "]
+)
+def test_hostile_strings_take_linear_time(piece: str) -> None:
+    started = time.process_time()
+    injection_in([(piece * MOST_BYTES)[:MOST_BYTES] + "system prompt:"])
+    assert time.process_time() - started < 0.25
+
+
+def _catalogues(folder: Path) -> Iterator[list[str]]:
+    for name in ("hm_articles", "e2e_restaurant", "webnlg_en"):
+        for batch in pq.ParquetFile(folder / f"{name}.parquet").iter_batches():
+            for row in batch.to_pylist():
+                yield [str(value) for value in row.values() if value is not None]
+    with gzip.open(folder / "advertisegen_zh_train.jsonl.gz", "rt", encoding="utf-8") as lines:
+        yield from ([str(value) for value in json.loads(line).values()] for line in lines)
+
+
+@pytest.mark.real
+def test_real_catalogues_hold_none(real_data: Path) -> None:
+    assert [strings for strings in _catalogues(real_data / "catalogue") if injection_in(strings)] == []
