@@ -34,6 +34,7 @@ DECISIONS = pa.schema(
         pa.field("check_flags", pa.list_(pa.string()), nullable=False),
     ]
 )
+TEXT_TAKEN = "text taken down"
 Duplicates = Mapping[str, str]
 """Request key -> reason."""
 
@@ -48,6 +49,8 @@ class Bench:
     locales: tuple[str, ...]
     max_reject_share: float
     """Gate H-2's threshold, from the recipe."""
+    taken_down: frozenset[str] = frozenset()
+    """`content_sha256` of texts under takedown, whoever writes them again."""
 
 
 def audit(batch: Batch, bench: Bench, shelf: Table, path: Path) -> AuditReport:
@@ -65,7 +68,7 @@ def audit(batch: Batch, bench: Bench, shelf: Table, path: Path) -> AuditReport:
     with ParquetSink(path, DECISIONS) as sink:
         for table in _tables(batch):
             errors += sum(_failed_check(findings) for findings in table["findings"].to_pylist())
-            decided = _decide(table, duplicates, bench.contract)
+            decided = _decide(table, duplicates, bench)
             unlabelled += _unlabelled(table.filter(pc.equal(decided["state"], "published")))
             sink.write(decided)
             states.update(decided["state"].to_pylist())
@@ -128,12 +131,16 @@ def _failed_check(findings: Sequence[Mapping[str, Any]]) -> bool:
     return any(finding["reason"] == CHECK_FAILED for finding in findings)
 
 
-def _decide(table: pa.Table, duplicates: Duplicates, contract: Contract) -> pa.Table:
-    refused = _contract_failures(table, contract)
+def _decide(table: pa.Table, duplicates: Duplicates, bench: Bench) -> pa.Table:
+    refused = _contract_failures(table, bench.contract)
+    taken = pc.is_in(table["content_sha256"], value_set=pa.array(sorted(bench.taken_down), pa.string())).to_pylist()
     rows = table.select(
         ["position", "request_key", "item_id", "locale", "finish_reason", "error", "findings", "check_flags"]
     )
     decided = [_decision(row, duplicates, refused.get(index)) for index, row in enumerate(rows.to_pylist())]
+    for row, is_taken in zip(decided, taken, strict=True):
+        if is_taken:
+            row |= {"state": "withheld", "reason": TEXT_TAKEN}
     return pa.Table.from_pylist(decided, schema=DECISIONS)
 
 

@@ -24,8 +24,10 @@ REJUDGED = pa.schema(
         pa.field("check_config_digest", pa.string(), nullable=False),
         pa.field("holds", pa.bool_(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
+        pa.field("text", pa.string()),
     ]
 )
+"""`text` stands beside verdicts that refuse it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +55,10 @@ def judge_again(beside: Beside, recipe: Recipe, again: Again) -> Path | None:
 
 def _verdicts(texts: pa.RecordBatch, recipe: Recipe, again: Again) -> pa.Table:
     verdicts = again.judge(pa.RecordBatch.from_pylist(list(_judgeable(texts, recipe)), schema=TEXTS))
-    rows = texts.select(["position", "item_id", "locale", "of_run"]).to_pylist()
+    rows = texts.select(["position", "item_id", "locale", "of_run", "text"]).to_pylist()
     said = [
         {**row, "check_config_digest": again.rules, "holds": holds, "reason": reason}
+        | ({"text": None} if holds else {})
         for row, (holds, reason) in zip(rows, verdicts, strict=True)
     ]
     return pa.Table.from_pylist(said, schema=REJUDGED)

@@ -91,7 +91,10 @@ def refuse_instructions(decided: Decided, items: pa.Table) -> None:
             found = injection_in(text for pair in pairs for text in (pair["name"], pair["value"]))
             why = None if found is None else f"injection: {found}"
         if why is not None:
-            decided.states[row], decided.reasons[row] = "quarantined", why
+            # What fails the new rules leaves the shelf by that reason, whatever else holds its successor back.
+            failed = decided.reasons[row] == FAILED_RULES
+            decided.states[row] = "quarantined"
+            decided.reasons[row] = f"{FAILED_RULES}: {why}" if failed else why
 
 
 class _Case:

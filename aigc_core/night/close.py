@@ -12,8 +12,7 @@ from aigc_core.contracts.content_line import ContentLine
 from aigc_core.errors import AuditBlocked
 from aigc_core.ids import canonical_json
 from aigc_core.night.pin import MANIFEST, open_night
-from aigc_core.night.steps import occasion
-from aigc_core.night.withdrawals import remember
+from aigc_core.night.steps import keep_refused_texts, occasion
 from aigc_core.records import (
     AuditReport,
     Batch,
@@ -59,8 +58,8 @@ def finish(night: Night, model: ModelVersion, batch: Batch, report: AuditReport,
     outcomes = folder.keep(
         "outcomes", Outcomes, lambda: (write_outcomes(batch, report, edition, occasion(night), path), [path])
     )
-    remember(night, workspace)
     if edition is not None:
+        keep_refused_texts(night, model)
         keep_rejects(batch, report, workspace.rejects(line.name), decided_at=night.started_at)
     made = _Made(model=model, batch=batch, report=report, edition=edition, outcomes=outcomes)
     summary = folder.keep("summary", RunSummary, lambda: (_summary(night, made, folder, line), ()))

@@ -24,7 +24,7 @@ from aigc_core.generation.requests import Making, Tonight, build_requests, makin
 from aigc_core.generation.shards import Left, generate_shard, plan_shards, plan_step, settled_shards
 from aigc_core.generation.takeover import take_over
 from aigc_core.night.pin import open_night
-from aigc_core.night.withdrawals import REJUDGED_FILE, leaving
+from aigc_core.night.withdrawals import REJUDGED_FILE, keep_withdrawn, leaving, remember
 from aigc_core.records import (
     AuditReport,
     Batch,
@@ -242,6 +242,7 @@ def judge_batch(night: Night, batch: Batch) -> AuditReport:
         checks=row_checks(line),
         locales=line.recipe.locales,
         max_reject_share=line.recipe.publish.max_reject_share,
+        taken_down=workspace.tombstones(line.name).hashes,
     )
     shelf = workspace.published(line.name)
     return folder.keep("audit/report", AuditReport, lambda: (gate.audit(batch, bench, shelf, path), [path]))
@@ -260,6 +261,13 @@ def put_on_shelf(night: Night, batch: Batch, report: AuditReport) -> Edition | N
         leaving=leaving(night, report, line, workspace),
     )
     return folder.keep("edition", Edition, lambda: (publish(batch, report, passed, shelf), ()))
+
+
+def keep_refused_texts(night: Night, model: ModelVersion) -> None:
+    """Remember what later rules said of earlier texts, and which of them left without a successor."""
+    workspace, line, folder = open_night(night)
+    remember(night, workspace)
+    keep_withdrawn(night, _making(line, model, prompts_of(line, model, workspace, folder)), workspace)
 
 
 def occasion(night: Night) -> Occasion:

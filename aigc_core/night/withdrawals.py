@@ -6,10 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aigc_core.catalog.outcomes import REJECTS
 from aigc_core.contracts.check import UNREADABLE
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.generation.again import REJUDGED
 from aigc_core.generation.deciding import FAILED_RULES
+from aigc_core.generation.requests import Making
 from aigc_core.records import AuditReport, CatalogueSnapshot, Night
 from aigc_core.storage.delta import Table
 from aigc_core.storage.files import read_batches
@@ -44,7 +46,7 @@ def remember(night: Night, workspace: Workspace) -> None:
     if not path.exists():
         return
     table = workspace.rejudged(night.line)
-    schema = pa.schema([field for field in REJUDGED if field.name != "position"])
+    schema = pa.schema([field for field in REJUDGED if field.name not in ("position", "text")])
     table.create(schema, stats=("item_id", "locale", "check_config_digest"))
     rows = (pa.Table.from_batches([batch]).select(schema.names).cast(schema) for batch in read_batches(path))
     table.append_once(
@@ -52,6 +54,45 @@ def remember(night: Night, workspace: Workspace) -> None:
         key=f"rejudged:{night.run_id}",
         note={"run_id": night.run_id},
     )
+
+
+def keep_withdrawn(night: Night, making: Making, workspace: Workspace) -> None:
+    """Keep the texts that left for failing later rules among the refused ones, once a run: they are not new again."""
+    folder = workspace.run(night.run_id)
+    rows = list(_withdrawn(folder))
+    if not rows:
+        return
+    when = pa.scalar(night.started_at).cast(pa.timestamp("us", "UTC")).as_py()
+    told = {
+        "run_id": night.run_id,
+        "decided_at": when,
+        "findings": "[]",
+        "model_digest": making.model_digest,
+        "decode_digest": making.decode_digest,
+        "check_config_digest": making.check_config_digest,
+    }
+    table = workspace.rejects(night.line)
+    table.create(REJECTS, stats=("item_id", "locale", "run_id"))
+    kept = pa.Table.from_pylist([row | told for row in rows], schema=REJECTS)
+    table.append_once(lambda: kept, key=f"withdrawn:{night.run_id}", note={"run_id": night.run_id})
+
+
+def _withdrawn(folder: RunFolder) -> Iterator[dict[str, str | None]]:
+    """Requests that ended at planning because the text on the shelf fails the new rules, with that text."""
+    path = folder.file(REJUDGED_FILE)
+    if not path.exists():
+        return
+    texts = {
+        (row["item_id"], row["locale"]): row["text"]
+        for batch in read_batches(path, ["item_id", "locale", "text"])
+        for row in batch.to_pylist()
+        if row["text"] is not None
+    }
+    columns = ["item_id", "locale", "request_key", "state", "reason", "attributes_digest", "prompt_digest"]
+    for batch in read_batches(folder.file("requests.parquet"), columns, rows=20_000):
+        ended = pc.is_in(batch.column("state"), value_set=pa.array(["rejected"]))
+        for row in batch.filter(ended).to_pylist():
+            yield row | {"text": texts[row["item_id"], row["locale"]]}
 
 
 def _standing(table: Table, keys: pa.Table, folder: RunFolder) -> Leaving:

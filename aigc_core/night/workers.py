@@ -68,6 +68,8 @@ def work(task: Task) -> None:
             elif not _is_written(shard, folder):
                 left.append(shard)
         if left and len(left) == len(open_ones):
+            # Told, because a worker that tells nothing is taken for one that hangs.
+            report_progress(Progress(stage="wait", done=0, total=len(left), unit="shards"))
             time.sleep(WAIT)
         open_ones = left
 

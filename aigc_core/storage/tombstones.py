@@ -49,8 +49,13 @@ class Tombstones:
         return pa.Table.from_pylist([{"item_id": item, "locale": locale} for item, locale in rows], schema=schema)
 
     @property
-    def texts(self) -> pa.Table:
+    def hashes(self) -> frozenset[str]:
         """`content_sha256` of every text taken down."""
+        return frozenset(self._texts)
+
+    @property
+    def texts(self) -> pa.Table:
+        """The same as a column."""
         return pa.table({"content_sha256": pa.array(sorted(self._texts), pa.string())})
 
     def cover(self, items: Sequence[str], locales: Sequence[str], text_hashes: Sequence[str]) -> list[bool]:
