@@ -122,6 +122,13 @@ class Stopped(AigcError):
     exit_code = 75
 
 
+class StopSignal(BaseException):
+    """The signal itself on its way to the edge of the process, where it becomes `Stopped`.
+
+    No `Exception`: what holds a check's or an engine's failure against its rows must not take it for one.
+    """
+
+
 class CommitConflict(AigcError):
     """Another writer committed first: refresh and try again."""
 

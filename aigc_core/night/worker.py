@@ -15,7 +15,7 @@ from dataclasses import asdict
 from types import FrameType
 from typing import IO
 
-from aigc_core.errors import AigcError, Stopped
+from aigc_core.errors import AigcError, Stopped, StopSignal
 from aigc_core.events import LOGGER_NAME, Progress
 from aigc_core.night.workers import Task, work
 
@@ -55,6 +55,8 @@ def main() -> int:
     logger.addHandler(told)
     try:
         work(Task(lake=lake, run_id=run_id, attempt=int(attempt)))
+    except StopSignal:
+        return Stopped.exit_code
     except AigcError as error:
         told.say({"error": type(error).__name__, "args": [str(part) for part in error.args]})
         print(error, file=sys.stderr, flush=True)  # noqa: T201 -- a person may have started it
@@ -70,7 +72,7 @@ def _die_with(parent: int) -> None:
 
 def _stop(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
-    raise Stopped("Told to stop.", "What was finished is kept.")
+    raise StopSignal
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from aigc_core.errors import Stopped
+from aigc_core.errors import Stopped, StopSignal
 
 
 @contextmanager
@@ -21,10 +21,14 @@ def stoppable() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         yield
+    except StopSignal as signalled:
+        raise Stopped(
+            "Told to stop.", "What was finished is kept.", "The same command goes on where it stopped."
+        ) from signalled
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
-    raise Stopped("Told to stop.", "What was finished is kept.", "The same command goes on where it stopped.")
+    raise StopSignal

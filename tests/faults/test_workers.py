@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 from shop import Shop, generated, item, read_line
 
 from aigc_core.errors import RecipeInvalid, Stopped, WorkersFailed
+from aigc_core.generation.flight import DIED
+from aigc_core.generation.shards import part_step
 from aigc_core.night import intake, pin, steps, workers
-from aigc_core.records import Batch, Night
+from aigc_core.records import Batch, Night, Shard
+from aigc_core.storage.claims import Claims
 from aigc_core.storage.files import read_json, read_table
 from aigc_core.storage.progress import release
 from aigc_core.workspace import child_environment
@@ -23,6 +27,10 @@ pytest_plugins = ("shop_fixtures",)
 ROWS = [item(number) for number in range(1, 25)]
 SLOW = {"shard_rows": 6, "workers": 2}
 SECONDS = 90.0
+ENDLESS = (
+    "{% if attributes.name == '" + str(item(5)["name"]) + "' %}"
+    "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}{% endif %}"
+)
 
 
 def told(root: Path, **generation: object) -> Shop:
@@ -33,14 +41,22 @@ def told(root: Path, **generation: object) -> Shop:
 
 @pytest.fixture
 def roomy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    """Eight shards, two workers."""
+    """Eight shards of six, two workers."""
     monkeypatch.setenv("AIGC_LINES", str(tmp_path / "lines"))
     yield told(tmp_path, **SLOW)
     for folder in (tmp_path / "lake" / "runs").glob("*"):
         release(folder)
 
 
-def planned(shop: Shop) -> tuple[Night, tuple[object, ...]]:
+@pytest.fixture
+def hanging(roomy: Shop) -> Shop:
+    """The English text of one item never ends."""
+    plain = roomy.line.recipe.generation.model_dump(mode="json")
+    template = plain["template"] | {"en": ENDLESS + plain["template"]["en"]}
+    return told(roomy.root, **SLOW, template=template)
+
+
+def planned(shop: Shop) -> tuple[Night, tuple[Shard, ...]]:
     """A night up to its first attempt's shards."""
     night = pin.start(shop.order(ROWS))
     model = steps.obtain_model(night, None)
@@ -69,7 +85,7 @@ def worker(shop: Shop, night: Night) -> "subprocess.Popen[str]":
 
 def test_worker_processes_write_what_one_process_writes(roomy: Shop, tmp_path: Path) -> None:
     night, shards = planned(roomy)
-    assert workers.work_together(night, shards) == shards  # type: ignore[arg-type]
+    assert workers.work_together(night, shards) == shards
     made = writers(roomy, night)
     assert len(made) == len(shards) == 8
     assert os.getpid() not in made
@@ -154,21 +170,48 @@ def test_what_a_person_can_mend_keeps_its_exit_code(roomy: Shop) -> None:
     assert told.value.exit_code == 2
 
 
-def test_a_worker_told_to_stop_ends_with_75_and_keeps_its_rows(roomy: Shop) -> None:
-    night, shards = planned(roomy)
-    one = worker(roomy, night)
-    parts = roomy.folder(night.run_id).file("parts")
+def test_a_worker_told_to_stop_ends_with_75_and_keeps_its_rows(hanging: Shop) -> None:
+    night, shards = planned(hanging)
+    one = worker(hanging, night)
+    parts = hanging.folder(night.run_id).file("parts")
     deadline = time.monotonic() + SECONDS
-    while not list(parts.glob("*")):
+    while not (list(parts.glob("a1-00000-*.json")) and list(parts.glob("a1-00001-*.rows/flight.json"))):
         assert time.monotonic() < deadline
         time.sleep(0.005)
     one.terminate()
     _, said = one.communicate(timeout=SECONDS)
-    assert one.returncode in (75, 0)
+    assert one.returncode == 75, said
     assert "Traceback" not in said
-    last = worker(roomy, night)
-    assert last.communicate(timeout=SECONDS) is not None
-    assert (last.returncode, len(writers(roomy, night))) == (0, len(shards))
+    assert 1 <= len(list(parts.glob("*.json"))) < len(shards)
+    assert not list(parts.glob("*.rows/flight.json"))
+
+
+def test_a_worker_that_waits_for_others_is_left_alone(
+    roomy: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    night, shards = planned(roomy)
+    claim = Claims(roomy.folder(night.run_id).file("claims")).claim(Path(part_step(shards[0])).name)
+    assert claim is not None
+    timer = threading.Timer(14.0, claim.release)
+    timer.start()
+    crew = workers._Crew(workers.Task(lake=night.lake, run_id=night.run_id, attempt=1), 1, stall_seconds=6.0, rows=48)
+    with caplog.at_level("INFO", "aigc_core.progress"):
+        crew.run()
+    timer.join()
+    assert not [record for record in caplog.records if record.__dict__["progress"].note]
+    assert len(writers(roomy, night)) == len(shards)
+
+
+@pytest.mark.slow
+def test_a_row_that_hangs_its_engine_ends_as_failed(hanging: Shop) -> None:
+    night, shards = planned(hanging)
+    crew = workers._Crew(workers.Task(lake=night.lake, run_id=night.run_id, attempt=1), 1, stall_seconds=6.0, rows=48)
+    crew.run()
+    parts = sorted(hanging.folder(night.run_id).file("parts").glob("*.parquet"))
+    rows = [row for path in parts for row in read_table(path).to_pylist()]
+    failed = {(row["item_id"], row["locale"], row["error"]) for row in rows if row["finish_reason"] == "error"}
+    assert failed == {("S-005", "en", DIED)}
+    assert (len(rows), len(parts)) == (48, len(shards))
 
 
 def test_what_stopped_means() -> None:
