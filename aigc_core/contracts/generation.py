@@ -140,3 +140,9 @@ class Generation(Strict):
         if self.sampling.stop:
             return "`sampling.stop` and `json_schema` exclude each other: JSON ends where its schema says"
         return text_property_refusal(self.json_schema, self.json_text) if self.json_text is not None else None
+
+    def served_price(self, engine: str, prompt_tokens: int, tokens: int) -> float:
+        """What a server asks for these tokens, in the recipe's currency; 0 where no server writes."""
+        if engine != "endpoint" or self.endpoint is None:
+            return 0.0
+        return self.endpoint.price_of(prompt_tokens, tokens)

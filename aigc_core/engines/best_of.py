@@ -3,36 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from aigc_core.engines.base import GeneratedText, Generator, TextRequest
+from aigc_core.engines.around import Around
+from aigc_core.engines.base import GeneratedText, TextRequest
 from aigc_core.ids import fingerprint
 from aigc_core.records import Sampling
 
 
-class BestOf:
+class BestOf(Around):
     """Writes `sampling.best_of` drafts of each text and keeps the best.
 
     Draft 0 has the request's own key, so it is the text that the engine alone would write; the others have keys made
     of request, attempt and number. Which draft is kept depends on the drafts of that request alone.
     """
-
-    def __init__(self, engine: Generator) -> None:
-        """Take the engine that writes the drafts."""
-        self._engine = engine
-
-    @property
-    def engine(self) -> str:
-        """That of the engine within."""
-        return self._engine.engine
-
-    @property
-    def model_digest(self) -> str:
-        """That of the engine within."""
-        return self._engine.model_digest
-
-    @property
-    def dtype(self) -> str:
-        """That of the engine within."""
-        return self._engine.dtype
 
     def generate(self, requests: Sequence[TextRequest], *, sampling: Sampling, attempt: int) -> Iterator[GeneratedText]:
         """Yield one text a request as its last draft comes; see `Generator`. Holds at most all drafts."""

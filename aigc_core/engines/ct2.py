@@ -38,8 +38,6 @@ class Ct2Engine:
     """
 
     engine = "ct2"
-    reproducible = False
-    """Of sampled texts, per request."""
 
     def __init__(self, source: str, variant: str, *, slots: int = MOST_ROWS) -> None:
         """Load the converted model.

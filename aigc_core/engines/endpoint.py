@@ -57,7 +57,6 @@ class EndpointEngine:
 
     engine = "endpoint"
     dtype = "server"
-    reproducible = False
 
     def __init__(self, endpoint: Endpoint, *, key: str | None = None, patience: Patience | None = None) -> None:
         """Take the address; nothing is sent.

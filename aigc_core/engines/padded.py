@@ -4,37 +4,21 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from aigc_core.engines.memory import Room, give_back, is_out_of_memory
+from aigc_core.engines.decoder import DOES_NOT_FIT, Decoder, draw
+from aigc_core.engines.memory import give_back, is_out_of_memory
 from aigc_core.engines.rows import Row, Stopping
 from aigc_core.engines.sampling import LogitsStep
-from aigc_core.engines.slots import DOES_NOT_FIT, draw
 from aigc_core.records import Sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
 
 MOST_ROWS = 32
 """Rows of one batch: with more, the short texts wait too long for the longest."""
 
 
-class PaddedDecoder:
-    """Generates rows batch by batch."""
-
-    def __init__(
-        self,
-        model: "PreTrainedModel",
-        room: Room,
-        sampling: Sampling,
-        stopping: Stopping,
-        steps: Sequence[LogitsStep] = (),
-    ) -> None:
-        """Take any causal language model that `model.generate` serves; see `SlotDecoder`."""
-        self._model = model
-        self._steps = steps
-        self._room = room
-        self._sampling = sampling
-        self._stopping = stopping
+class PaddedDecoder(Decoder):
+    """Generates rows batch by batch, with any causal language model that `model.generate` serves."""
 
     def run(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield each row once its batch is finished; rows sorted by prompt length waste least."""

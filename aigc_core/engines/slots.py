@@ -8,13 +8,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from aigc_core.engines.cache import KeysAndValues, SlotCache
+from aigc_core.engines.decoder import DOES_NOT_FIT, Decoder, draw
 from aigc_core.engines.memory import Room, affordable_slots, give_back, is_out_of_memory
 from aigc_core.engines.prefixes import shared_beginnings
 from aigc_core.engines.rows import Row, Stopping
-from aigc_core.engines.sampling import LogitsStep, choose
+from aigc_core.engines.sampling import LogitsStep
 from aigc_core.records import Sampling
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ REFILL_SHARE = 0.125
 """Share of slots that must be free before prompts are taken in: a forward over few prompts does not pay."""
 BEGINNINGS = 8
 """Shared beginnings of prompts whose keys and values are held at once."""
-DOES_NOT_FIT = "The text does not fit the memory, not even alone."
 
 
 def fits_slots(model: "PreTrainedModel") -> bool:
@@ -46,8 +44,8 @@ def fits_slots(model: "PreTrainedModel") -> bool:
     )
 
 
-class SlotDecoder:
-    """Generates rows in slots."""
+class SlotDecoder(Decoder):
+    """Generates rows in slots, with a model for which `fits_slots` holds."""
 
     def __init__(
         self,
@@ -57,12 +55,8 @@ class SlotDecoder:
         stopping: Stopping,
         steps: Sequence[LogitsStep] = (),
     ) -> None:
-        """Take a model for which `fits_slots` holds; `steps` change the logits before each choice, in order."""
-        self._model = model
-        self._room = room
-        self._sampling = sampling
-        self._stopping = stopping
-        self._steps = steps
+        """Begin with nothing in the slots; see `Decoder`."""
+        super().__init__(model, room, sampling, stopping, steps)
         self._live: list[Row] = []
         self._waiting: deque[Row] = deque()
         self._cache: SlotCache | None = None
@@ -223,15 +217,3 @@ class SlotDecoder:
             cache.move(mover, hole, self._live[mover].length)
             self._live[hole] = self._live[mover]
         del self._live[count:]
-
-
-def draw(
-    logits: "Tensor", rows: Sequence[Row], sampling: Sampling, steps: Sequence[LogitsStep] = ()
-) -> tuple[list[int], list[float]]:
-    """Each row's next token and its log-probability under the model, from logits (rows, vocabulary)."""
-    seeds = np.array([row.seed for row in rows], dtype=np.uint64)
-    positions = np.array([len(row.tokens) for row in rows], dtype=np.uint64)
-    steered = logits
-    for step in steps:
-        steered = step(steered, rows)
-    return choose(logits, sampling, seeds=seeds, positions=positions, steered=steered)

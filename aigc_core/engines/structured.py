@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jsonschema import Draft202012Validator
 
-from aigc_core.engines.base import GeneratedText, Generator, TextRequest
+from aigc_core.engines.around import Around
+from aigc_core.engines.base import GeneratedText, TextRequest
 from aigc_core.engines.rows import Row
 from aigc_core.errors import MissingExtra, RecipeInvalid
 from aigc_core.records import Sampling
@@ -142,30 +143,11 @@ def _spelling(tokenizer: "PreTrainedTokenizerBase", vocabulary: int, ends: Seque
         ) from error
 
 
-class StructuredTexts:
+class StructuredTexts(Around):
     """Checks what an engine wrote against the schema, and takes the text out of it.
 
     A text that was cut (`length`, `loop`) stays as it is, with that reason: JSON is never repaired.
     """
-
-    def __init__(self, engine: Generator) -> None:
-        """Take the engine that writes JSON."""
-        self._engine = engine
-
-    @property
-    def engine(self) -> str:
-        """That of the engine within."""
-        return self._engine.engine
-
-    @property
-    def model_digest(self) -> str:
-        """That of the engine within."""
-        return self._engine.model_digest
-
-    @property
-    def dtype(self) -> str:
-        """That of the engine within."""
-        return self._engine.dtype
 
     def generate(self, requests: Sequence[TextRequest], *, sampling: Sampling, attempt: int) -> Iterator[GeneratedText]:
         """Yield one text a request; see `Generator`. JSON that does not hold is an `error`."""

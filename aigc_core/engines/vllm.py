@@ -25,7 +25,6 @@ class VllmEngine:
     """
 
     engine = "vllm"
-    reproducible = False
 
     def __init__(self, source: str, *, dtype: str = "auto") -> None:
         """Load the model.

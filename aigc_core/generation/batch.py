@@ -18,7 +18,7 @@ from aigc_core.storage.files import read_batches, read_table, write_table
 from aigc_core.storage.progress import RunFolder
 
 _SPENT = ("tokens", "discarded_tokens")
-_DISCARDED = "discarded drafts"
+DISCARDED = "discarded drafts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +163,7 @@ def _wasted(texts: pa.Table, chosen: Sequence[int]) -> Counter[str]:
     """Why a text was not kept -> tokens: of all texts but the accepted ones that were chosen."""
     kept, wasted = set(chosen), Counter[str]()
     for index, row in enumerate(texts.select(["accepted", "finish_reason", "findings", *_SPENT]).to_pylist()):
-        wasted[_DISCARDED] += row["discarded_tokens"]
+        wasted[DISCARDED] += row["discarded_tokens"]
         if not row["accepted"] or index not in kept:
             wasted[_cause(row)] += row["tokens"]
     return Counter({cause: tokens for cause, tokens in wasted.items() if tokens})

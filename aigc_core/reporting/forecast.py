@@ -26,6 +26,8 @@ class Rates:
     seconds_a_request: float
     """Of all that follows generating: checks, audit, publishing."""
     basis: str
+    served_a_text: float = 0.0
+    """What a server asks for one text's tokens, in the recipe's currency."""
 
 
 def rates_of(history: Sequence[RunSummary], *, engine: str, model: str) -> Rates | None:
@@ -50,6 +52,7 @@ def rates_of(history: Sequence[RunSummary], *, engine: str, model: str) -> Rates
         seconds_a_text=sum(night.seconds["generate"] for night in chosen) / texts,
         seconds_a_request=sum(night.seconds[stage] for night in chosen for stage in _AFTER) / requests,
         basis=f"{nights} of {which}: {texts:,} texts",
+        served_a_text=sum(float(night.cost.get("served_tokens", 0.0)) for night in chosen) / texts,
     )
 
 
@@ -84,7 +87,7 @@ def estimate(requests: RequestSet, rates: Rates | None, prices: Prices, *, attem
         texts=round(texts),
         tokens=round(texts * rates.tokens_a_text),
         seconds=round(seconds, 1),
-        money=seconds / 3600 * prices.device_hour,
+        money=seconds / 3600 * prices.device_hour + texts * rates.served_a_text,
         basis=rates.basis,
     )
 

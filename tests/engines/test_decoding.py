@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aigc_core.engines import slots as slots_module
 from aigc_core.engines.base import GeneratedText, TextRequest
 from aigc_core.engines.chat import chat_ids
+from aigc_core.engines.decoder import DOES_NOT_FIT
 from aigc_core.engines.hf import HfEngine
 from aigc_core.engines.loading import dtype_for, load_tokenizer
 from aigc_core.engines.memory import is_out_of_memory
@@ -244,7 +245,7 @@ def test_a_text_that_does_not_fit_alone_is_an_error_row(
     texts = write(engine, text_requests, SAMPLED)
     failed = {key for key, text in texts.items() if text.finish_reason == "error"}
     assert 0 < len(failed) < len(texts)
-    assert {texts[key].error for key in failed} == {slots_module.DOES_NOT_FIT}
+    assert {texts[key].error for key in failed} == {DOES_NOT_FIT}
     assert {key: text for key, text in texts.items() if key not in failed} == {
         key: text for key, text in whole.items() if key not in failed
     }

@@ -58,6 +58,15 @@ def test_the_estimate_counts_every_attempt_and_what_follows() -> None:
     assert found.money == pytest.approx(0.017)
 
 
+def test_what_a_server_asks_is_money_too_and_passes_caps() -> None:
+    served = rates_of([night(cost={"served_tokens": 2.4}), night(cost={})], engine="hf", model="m1")
+    assert served is not None
+    assert served.served_a_text == pytest.approx(0.01)
+    found = estimate(requests_of(1000), replace(RATES, served_a_text=0.01), PRICES, attempts=3)
+    assert found.money == pytest.approx(0.017 + 15)
+    assert passed_caps(found, Caps(money=10), "EUR") == ("about 15.02 EUR, the cap is 10.00 EUR",)
+
+
 def test_without_rates_only_the_texts_are_told() -> None:
     found = estimate(requests_of(1000), None, PRICES, attempts=3)
     assert (found.texts, found.tokens, found.seconds, found.money) == (1000, None, None, None)
