@@ -87,6 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._send(200, json.dumps(answer).encode(), length=9999)
             case "!html":
                 return self._send(200, b"<html>gateway</html>")
+            case "!huge":
+                answer["choices"][0]["text"] = "x" * 5 * 2**20
             case "!empty":
                 answer["choices"] = []
             case "!other":

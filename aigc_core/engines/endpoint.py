@@ -48,6 +48,10 @@ class Patience:
         return random.uniform(0, min(self.longest_seconds, self.first_seconds * 2 ** (made - 1)))  # noqa: S311
 
 
+MOST_BYTES = 4 * 2**20
+"""Of one answer: a text has a few thousand."""
+
+
 class EndpointEngine:
     """Writes texts by asking a server; one call a text, joined by key.
 
@@ -218,7 +222,8 @@ class _Asking:
         try:
             async with asyncio.timeout(seconds):
                 named = {"X-Request-Id": request_id(request, self._attempt)}
-                return await self._client.post(self._url, json=body, headers=named)
+                async with self._client.stream("POST", self._url, json=body, headers=named) as answer:
+                    return await _bounded(answer)
         except TimeoutError as error:
             raise _Busy(f"No answer within {seconds:g} s.", trouble=True) from error
         except httpx.HTTPError as error:
@@ -254,6 +259,21 @@ class _Busy(Distrusted):
         """Seconds the server asks to be left alone."""
         self.trouble = trouble
         self.unreachable = unreachable
+
+
+async def _bounded(answer: httpx.Response) -> httpx.Response:
+    """The answer read whole.
+
+    Raises:
+        Distrusted: it is longer than `MOST_BYTES`.
+    """
+    content = bytearray()
+    async for piece in answer.aiter_bytes():
+        content += piece
+        if len(content) > MOST_BYTES:
+            raise Distrusted(f"The answer is longer than {MOST_BYTES:,} bytes.")
+    headers = {name: answer.headers[name] for name in ("retry-after", "x-request-id") if name in answer.headers}
+    return httpx.Response(answer.status_code, headers=headers, content=bytes(content))
 
 
 def _retry_after(said: str) -> float:

@@ -1,9 +1,11 @@
 """The engine over a server, against a real one on this machine that misbehaves."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from local_server import MODEL, FaultyServer, serving, until
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 
 from aigc_core.contracts.endpoint import Endpoint
 from aigc_core.engines.base import GeneratedText, TextRequest
+from aigc_core.engines.completions import Answer, body_of, text_of
 from aigc_core.engines.endpoint import EndpointEngine, Patience
 from aigc_core.errors import ModelInvalid
 from aigc_core.events import LOGGER_NAME
@@ -46,6 +49,7 @@ def write(engine: EndpointEngine, requests: list[TextRequest], attempt: int = 1)
 FINAL = {
     "!html": "Given up after 3 calls: The answer is not JSON.",
     "!empty": "Given up after 3 calls: The answer holds 0 choices, not one.",
+    "!huge": "The answer is longer than 4,194,304 bytes.",
     "!other": "Given up after 3 calls: The answer belongs to another request.",
     "!hangup": "Given up after 3 calls: The connection failed: RemoteProtocolError",
     "!cut": "Given up after 3 calls: The connection failed: RemoteProtocolError",
@@ -101,6 +105,24 @@ def test_a_refusal_after_good_answers_is_a_row(server: FaultyServer) -> None:
     engine = engine_of(server)
     write(engine, asked("coat"))
     assert write(engine, asked("!404"))["!404"].error == "The server answered 404: no"
+
+
+def test_chat_answers_tell_their_log_probability() -> None:
+    (request,) = asked("coat")
+    said = {
+        "model": MODEL,
+        "choices": [
+            {
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": "A coat."},
+                "logprobs": {"content": [{"logprob": -0.5}, {"logprob": -1.5}]},
+            }
+        ],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+    }
+    endpoint = Endpoint(url="http://host/v1", model=MODEL, api="chat")
+    text = text_of(Answer(content=json.dumps(said).encode(), named=""), request, endpoint, 1)
+    assert (text.text, text.mean_logprob, text.tokens) == ("A coat.", -1.0, 2)
 
 
 def test_nobody_there_is_said() -> None:
@@ -217,3 +239,13 @@ def test_identity_follows_address_model_revision_and_api() -> None:
     digests = {Endpoint.model_validate(plain.model_dump() | other).digest for other in others}
     assert len(digests | {plain.digest}) == 6
     assert plain.model_copy(update={"concurrency": 3}).digest == plain.digest
+
+
+def test_a_schema_is_sent_as_the_form_of_the_answer() -> None:
+    schema = '{"properties":{"text":{"type":"string"}},"type":"object"}'
+    (request,) = asked("coat")
+    body = body_of(request, Endpoint(url="http://host/v1", model=MODEL), replace(SAMPLING, json_schema=schema), 1)
+    form = body["response_format"]
+    assert isinstance(form, dict)
+    assert form["type"] == "json_schema"
+    assert form["json_schema"]["schema"]["properties"] == {"text": {"type": "string"}}
