@@ -20,6 +20,7 @@ from aigc_core.engines.base import Generator, Trainer
 from aigc_core.engines.best_of import BestOf
 from aigc_core.engines.template import TemplateEngine
 from aigc_core.engines.variants import ct2_dtype, ct2_library
+from aigc_core.engines.vllm import vllm_library
 from aigc_core.engines.watermark import WatermarkKey, keyed
 from aigc_core.errors import IntegrityBroken, LakeUnusable, ModelInvalid, RecipeInvalid, UserError
 from aigc_core.generation.variants import parity_prompts, serve_converted
@@ -445,6 +446,8 @@ def require_options(engine: str, line: ContentLine) -> None:
     if engine == "ct2":
         ct2_dtype(generation.dtype)
         ct2_library()
+    if engine == "vllm":
+        vllm_library()
     if engine == "hf" and generation.json_schema is not None:
         from aigc_core.engines.structured import grammar_of
 

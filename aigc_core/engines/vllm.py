@@ -17,6 +17,23 @@ from aigc_core.records import Sampling
 _FINISHED: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 
+def vllm_library() -> Any:  # noqa: ANN401 -- an optional package
+    """vLLM.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        import vllm  # type: ignore[import-not-found,unused-ignore]
+    except ImportError as error:
+        raise MissingExtra(
+            "Engine vllm needs vLLM, which is not installed.",
+            "Its pins exclude this environment's: give it one of its own.",
+            "Run `vllm serve MODEL` there and use --engine endpoint, or `pip install vllm` there beside aigc.",
+        ) from error
+    return vllm
+
+
 class VllmEngine:
     """Writes texts with `vllm.LLM`; each request has its own seed.
 
@@ -33,16 +50,9 @@ class VllmEngine:
             MissingExtra: vLLM is not installed.
             ModelInvalid: no such model, or not safetensors.
         """
-        try:
-            import vllm  # type: ignore[import-not-found,unused-ignore]
-        except ImportError as error:
-            raise MissingExtra(
-                "Engine vllm needs vLLM, which is not installed.",
-                "Its pins exclude this environment's: give it one of its own.",
-                "Run `vllm serve MODEL` there and use --engine endpoint, or `pip install vllm` there beside aigc.",
-            ) from error
+        vllm = vllm_library()
         folder = find_model(source)
-        self._vllm: Any = vllm
+        self._vllm = vllm
         self.dtype = dtype
         self.model_digest = folder_digest(folder)
         self._tokenizer = load_tokenizer(folder)

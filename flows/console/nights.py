@@ -46,8 +46,10 @@ def _confirmed(console: Console, nightly: Callable[..., RunSummary], order: dict
     try:
         return nightly(**order)
     except CapPassed as passed:
+        if not console.is_terminal:
+            raise
         console.print(str(passed), style="yellow", markup=False, soft_wrap=True)
-        if not console.is_terminal or not Confirm.ask("Go on?", console=console, default=False):
+        if not Confirm.ask("Go on?", console=console, default=False):
             raise
     return nightly(**order | {"confirm_cost": True})
 

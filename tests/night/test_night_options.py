@@ -117,3 +117,11 @@ def test_a_schema_and_drafts_make_the_texts_of_a_night(open_shop: Shop, model: s
 def test_without_options_nothing_changes(open_shop: Shop) -> None:
     _, batch = generated(pin.start(open_shop.order([item(1)])))
     assert {row["watermark"] for path in batch.paths for row in read_table(path).to_pylist()} == {None}
+
+
+def test_an_engine_that_is_not_installed_is_told_before_anything_is_planned(
+    open_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(MissingExtra, match="Engine vllm needs vLLM, which is not installed"):
+        pin.start(replace(open_shop.order([item(1)]), engine="vllm", model="anything"))
