@@ -5,10 +5,12 @@ The library stays free of any console or orchestrator: a handler on the logger `
 """
 
 import logging
+import time
 from dataclasses import dataclass
 
 LOGGER_NAME = "aigc_core.progress"
 _logger = logging.getLogger(LOGGER_NAME)
+_stirred = {"at": time.monotonic()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class Progress:
 
 def report_progress(progress: Progress) -> None:
     """Tell whoever listens. Costs next to nothing when nobody does."""
+    stir()
     _logger.info(
         "%s %d/%s %s %s",
         progress.stage,
@@ -38,3 +41,13 @@ def report_progress(progress: Progress) -> None:
         progress.note,
         extra={"progress": progress},
     )
+
+
+def stir() -> None:
+    """Say that work goes on, though there is nothing to show yet."""
+    _stirred["at"] = time.monotonic()
+
+
+def idle_seconds() -> float:
+    """Seconds since this process last got on with its work."""
+    return time.monotonic() - _stirred["at"]

@@ -184,6 +184,36 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a worker is sent to: a run's shards, those of its later attempts included."""
+
+    lake: str | None
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How far a night's writing is."""
+
+    attempt: int
+    shards: int
+    """Written and judged in this attempt so far."""
+    shards_of: int
+    written: int
+    """Texts of all attempts so far."""
+    accepted: int
+    to_generate: int
+    tokens: int
+    tokens_per_second: float
+    """In this attempt, by the wall clock."""
+    seconds_left: float | None
+    """To the end of this attempt at the pace so far; None before there is one."""
+    cost: float
+    """Of the writing so far, in `currency`."""
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """The texts of one shard: an immutable Parquet file whose bytes hash to `sha256`."""
 

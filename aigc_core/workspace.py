@@ -38,6 +38,7 @@ from aigc_core.storage.tombstones import Tombstones
 REPOSITORY = Path(__file__).resolve().parent.parent
 _QUIET = {
     "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
@@ -319,17 +320,6 @@ def special_tokens_of(model: ModelVersion) -> re.Pattern[str] | None:
     from aigc_core.engines.loading import special_tokens
 
     return special_pattern(special_tokens(model.path))
-
-
-def worker_count(engine: str, generation: Generation) -> int:
-    """Processes to write with beside this one; 0 where this one writes itself."""
-    if generation.workers != "auto":
-        return 0 if generation.workers == 1 else generation.workers
-    if engine not in ("hf", "ct2"):
-        return 0
-    from aigc_core.engines.loading import pick_device
-
-    return 1 if pick_device(None) != "cpu" else len(os.sched_getaffinity(0))
 
 
 def ready_to_serve(model: ModelVersion, engine: str, line: ContentLine, workspace: Workspace) -> ModelVersion:

@@ -7,7 +7,8 @@ from prefect import flow, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from aigc_core.night import pin, steps, workers
-from aigc_core.records import Batch, ModelVersion, Night, Order, Part, RequestSet, Verdicts
+from aigc_core.night.course import in_words, percent_of
+from aigc_core.records import Batch, Course, ModelVersion, Night, Order, Part, RequestSet, Verdicts
 from flows.finetune_model import obtain_model
 from flows.ingest_corpus import ingest
 from flows.parameters import (
@@ -26,6 +27,7 @@ from flows.parameters import (
     documented,
 )
 from flows.retries import may_help
+from flows.work_pool import WorkPool
 
 start = task(name="start")(pin.start)
 plan = task(name="plan", retries=1, retry_condition_fn=may_help)(steps.plan)
@@ -43,16 +45,22 @@ seal = task(name="seal")(steps.seal)
 @flow(name="write-batch", flow_run_name="write {night.run_id}")
 def write_batch(night: Night, model: ModelVersion, requests: RequestSet) -> Batch:
     """Write and judge shard after shard; what was not accepted is written again, as often as the recipe allows."""
-    progress = cast("UUID", create_progress_artifact(0.0, description=f"Texts of {night.run_id}"))
+    bar = cast("UUID", create_progress_artifact(0.0, description=f"Texts of {night.run_id}"))
     parts: list[Part] = []
     verdicts: list[Verdicts] = []
-    for _attempt in steps.attempts(night):
-        for shard in workers.work_together(night, steps.next_shards(night, requests, tuple(parts), tuple(verdicts))):
-            parts.append(write_texts(night, model, shard))
-            verdicts.append(judge_texts(night, shard, parts[-1]))
-            update_progress_artifact(progress, steps.percent_done(requests, verdicts))
-    update_progress_artifact(progress, 100.0)
+    with workers.crew(night, requests, WorkPool()) as crew:
+        for _attempt in steps.attempts(night):
+            for shard in crew.written(steps.next_shards(night, requests, tuple(parts), tuple(verdicts))):
+                parts.append(write_texts(night, model, shard))
+                verdicts.append(judge_texts(night, shard, parts[-1]))
+                show(bar, night, crew.meter.add(parts[-1], verdicts[-1]))
+    update_progress_artifact(bar, 100.0)
     return seal(night, model, requests, tuple(parts), tuple(verdicts))
+
+
+def show(bar: UUID, night: Night, course: Course) -> None:
+    """Move the night's bar in the UI."""
+    update_progress_artifact(bar, percent_of(course), description=f"{night.run_id}: {in_words(course)}")
 
 
 @flow(name="generate", flow_run_name="generate {line}")

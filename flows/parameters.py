@@ -20,6 +20,9 @@ Corpus = Annotated[
     Field(description="Training pairs: a CSV, JSON or Parquet file, folder or address; the line's own when empty."),
 ]
 Lake = Annotated[str | None, Field(description="Folder for everything made; AIGC_LAKE or ./lake when empty.")]
+RunId = Annotated[
+    str, Field(description="A run under way, as `aigc runs` names it.", pattern=r"^[\w.-]+$", max_length=200)
+]
 Date = Annotated[
     str | None,
     Field(description="Logical date, YYYY-MM-DD; today in UTC when empty.", pattern=r"^\d{4}-\d{2}-\d{2}$"),

@@ -10,7 +10,7 @@ from aigc_core.errors import ContractInvalid, RecipeInvalid
 from aigc_core.ids import fingerprint
 
 RECIPE = "recipe.yaml"
-PLACING = {"shard_rows", "slots", "workers", "stall_seconds", "caps"}
+PLACING = {"shard_rows", "slots", "workers", "fan_out", "stall_seconds", "caps"}
 """Settings of `generation` that say where and when texts are made, never what they are: no part of any digest."""
 _CONTRACTS = {"corpus": ("corpus",), "catalogue": ("catalogue",), "description": ("rows", "run")}
 

@@ -74,11 +74,15 @@ class Generation(Strict):
     json_text: str | None = None
     """Property of the object that becomes the text; the rest is dropped. None: the JSON is the text."""
     attempts: int = Field(3, ge=1, le=10)
-    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = 1
-    """Processes that write side by side, each with the engine in it: 1 is this very process; `auto` is one a core for
-    hf and ct2 on a CPU, one on a GPU, and this process for engines that need none."""
+    workers: Literal["auto"] | Annotated[int, Field(ge=0, le=64)] = 1
+    """Processes that write side by side, each with the engine in it; 0: the night's own process, with no watchdog.
+    `auto` is one a core for hf and ct2 on a CPU, else one. Engines that compute nothing here, template and endpoint,
+    and what fits the slots at once, are written in the night's own process unless two or more are asked for."""
+    fan_out: Literal["processes", "prefect", "ray"] = "processes"
+    """Where workers run: children of the night on its machine, flow runs on the Prefect work pool `gpu`, or tasks of
+    the Ray cluster that RAY_ADDRESS names, else of one on this machine. All need the same lake at the same path."""
     stall_seconds: float = Field(900.0, ge=5)
-    """A worker process that tells of no progress for so long is killed and started again."""
+    """A worker that makes no progress for so long names its shard and is ended; the rows are tried apart."""
     slots: int = Field(128, ge=1, le=4096)
     """Requests generated side by side."""
     shard_rows: int = Field(2000, ge=1, le=2000)

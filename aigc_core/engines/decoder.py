@@ -8,6 +8,7 @@ import numpy as np
 from aigc_core.engines.memory import Room
 from aigc_core.engines.rows import Row, Stopping
 from aigc_core.engines.sampling import LogitsStep, choose
+from aigc_core.events import stir
 from aigc_core.records import Sampling
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def draw(
     logits: "Tensor", rows: Sequence[Row], sampling: Sampling, steps: Sequence[LogitsStep] = ()
 ) -> tuple[list[int], list[float]]:
     """Each row's next token and its log-probability under the model, from logits (rows, vocabulary)."""
+    stir()
     seeds = np.array([row.seed for row in rows], dtype=np.uint64)
     positions = np.array([len(row.tokens) for row in rows], dtype=np.uint64)
     steered = logits

@@ -19,6 +19,11 @@ from aigc_core.storage.processes import Process, this_process
 DEATHS = 2
 """Deaths without a new row after which rows in flight are cut in halves, or given up."""
 DIED = "the process died twice while writing this row"
+HUNG = "writing this row made no progress, twice, until its process was ended"
+GIVEN_UP = (DIED, HUNG)
+"""Errors of rows that no later attempt asks for: they would cost two more processes."""
+LEAST_PATIENCE = 1 / 8
+"""Of the seconds without progress that a worker is given, when its rows are suspects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,10 @@ class Flight:
     journaled: int
     """Rows in the journal when it was marked."""
     process: Process
+    stalls: int = 0
+    """How often a process was ended because these rows, or more rows around them, made no progress."""
+    stalled: bool = False
+    """Whether the last process was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +63,18 @@ def write_missing(
     """
     journaled = journal.read().num_rows
     by_key = {request.key: request for request in requests}
-    groups, deaths, poisoned = resumed(told_by(journal), list(by_key), journaled)
+    told = told_by(journal)
+    groups, deaths, poisoned = resumed(told, list(by_key), journaled)
+    stalls = told.stalls if told else 0
     for key in poisoned:
         journaled += 1
-        yield _failed(key, DIED)
+        yield _failed(key, HUNG if told and told.stalled else DIED)
     try:
         while groups:
             journal.flush()
             # Spelt out: taking a record of thousands of keys apart costs more than writing it.
-            journal.mark({"groups": groups, "deaths": deaths, "journaled": journaled, "process": this_process()})
+            flight = {"groups": groups, "deaths": deaths, "journaled": journaled, "process": this_process()}
+            journal.mark(flight | {"stalls": stalls})
             for text in _written([by_key[key] for key in groups[0]], writing):
                 yield text
                 journaled += 1
@@ -80,6 +92,22 @@ def told_by(journal: Journal) -> Flight | None:
         return None
     here = flight.process.host == this_process().host
     return None if here and not flight.process.surely_dead() else flight
+
+
+def patience(journal: Journal, seconds: float) -> float:
+    """Seconds without progress that the rows in flight are given: fewer each time some of them were the cause."""
+    told = journal.marked()
+    stalls = told.get("stalls", 0) if isinstance(told, dict) else 0
+    return seconds * float(max(LEAST_PATIENCE, 0.5**stalls))
+
+
+def mark_stalled(journal: Journal) -> int:
+    """Note that the rows in flight made no progress, before their process is ended; how many they are."""
+    told = journal.marked()
+    if not isinstance(told, dict):
+        return 0
+    journal.mark({**told, "stalled": True, "stalls": told.get("stalls", 0) + 1})
+    return len(told["groups"][0])
 
 
 def resumed(
@@ -101,10 +129,11 @@ def resumed(
     known = {key for group in kept for key in group}
     kept.append(tuple(key for key in missing if key not in known))
     first, rest = kept[0], [group for group in kept[1:] if group]
-    if not first or journaled > told.journaled:
+    if not first or (journaled > told.journaled and not told.stalled):
         return [group for group in (first, *rest) if group], 0, ()
     deaths = told.deaths + 1
-    if deaths < DEATHS:
+    # A process may be killed for what other processes do; one that stood still did so over these rows.
+    if deaths < DEATHS and not (told.stalled and len(first) > 1):
         return [first, *rest], deaths, ()
     if len(first) == 1:
         return rest, 0, first

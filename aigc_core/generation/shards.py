@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from aigc_core.engines.base import GeneratedText, Generator, TextRequest
 from aigc_core.errors import IntegrityBroken, LakeUnusable
-from aigc_core.generation.flight import Writing, write_missing
+from aigc_core.events import stir
+from aigc_core.generation.flight import GIVEN_UP, Writing, write_missing
 from aigc_core.generation.requests import ATTRIBUTES, TURNS
 from aigc_core.ids import fingerprint
 from aigc_core.records import Part, RequestSet, Sampling, Shard, Verdicts
@@ -230,6 +231,7 @@ def _write(
             row = _part_row(named[text.key], text, writing.attempt)
             rows[text.key] = row
             journal.add(row)
+            stir()
     except BaseException:
         # An error or a signal that was heard loses nothing. Where all went well the part follows at once.
         journal.flush()
@@ -308,11 +310,16 @@ def _to_generate(path: str) -> Iterator[pa.Table]:
 def _open_rows(left: Left, attempt: int, folder: RunFolder) -> Iterator[pa.Table]:
     """The attempt's requests without an acceptable text; shard and verdict hold the same rows in order."""
     repeated = pa.array(sorted(left.repeated), pa.string())
+    parts = {(part.attempt, part.number): part for part in left.parts}
     for verdict in sorted((v for v in left.verdicts if v.attempt == attempt), key=lambda v: v.number):
         judged = read_table(verdict.path, ["accepted", "request_key"])
         wanted = pc.or_(pc.invert(judged["accepted"]), pc.is_in(judged["request_key"], repeated))
         shard = read_table(folder.file("shards", f"a{verdict.attempt}-{verdict.number:05d}.parquet"))
-        longer = _longer(shard, left, (verdict.attempt, verdict.number))
+        part = parts.get((verdict.attempt, verdict.number))
+        longer = shard if part is None else _longer(shard, part, left.max_new_tokens)
+        if part is not None:
+            errors = read_table(part.path, ["error"])["error"]
+            wanted = pc.and_not(wanted, pc.is_in(errors, pa.array(GIVEN_UP)))
         if left.greedy:
             wanted = pc.and_(wanted, _has_more_room(shard["limit"], longer["limit"]))
         yield longer.filter(wanted)
@@ -323,12 +330,10 @@ def _has_more_room(before: pa.ChunkedArray, now: pa.ChunkedArray) -> pa.Array:
     return pa.array([one != other for one, other in rows], pa.bool_())
 
 
-def _longer(shard: pa.Table, left: Left, place: tuple[int, int]) -> pa.Table:
+def _longer(shard: pa.Table, part: Part, usual: int | None) -> pa.Table:
     """The shard with more room for the texts that were cut at their limit."""
-    part = next((part for part in left.parts if (part.attempt, part.number) == place), None)
-    if part is None or left.max_new_tokens is None:
+    if usual is None:
         return shard
-    usual = left.max_new_tokens
     reasons = read_table(part.path, ["finish_reason"])["finish_reason"].to_pylist()
     limits = [
         min(math.ceil((limit or usual) * GROWTH), math.floor(usual * MOST)) if reason == "length" else limit

@@ -23,6 +23,7 @@ from aigc_core.generation.repeats import repeated_requests
 from aigc_core.generation.requests import Making, Tonight, build_requests, making_of
 from aigc_core.generation.shards import Left, generate_shard, plan_shards, plan_step, settled_shards
 from aigc_core.generation.takeover import take_over
+from aigc_core.night.fan_out import rows_a_shard
 from aigc_core.night.pin import open_night
 from aigc_core.night.withdrawals import REJUDGED_FILE, keep_withdrawn, leaving, remember
 from aigc_core.records import (
@@ -159,12 +160,6 @@ def attempts(night: Night) -> range:
     return range(1, night.attempts + 1)
 
 
-def percent_done(requests: RequestSet, verdicts: Sequence[Verdicts]) -> float:
-    """Accepted texts in percent of those to generate, in [0, 100]."""
-    accepted = sum(verdict.accepted for verdict in verdicts)
-    return round(100 * accepted / max(requests.to_generate, 1), 1)
-
-
 def next_shards(
     night: Night, requests: RequestSet, parts: Sequence[Part], verdicts: Sequence[Verdicts]
 ) -> tuple[Shard, ...]:
@@ -181,13 +176,14 @@ def next_shards(
             repeated=repeated,
             greedy=night.engine != "template" and sampling.temperature == 0,
         )
-        shards = plan_shards(requests, left, folder, shard_rows=shard_rows)
+        shards = plan_shards(requests, left, folder, shard_rows=rows)
         take_over(shards, folder)
         return shards, [Path(shard.path) for shard in shards]
 
     attempt = max((verdict.attempt for verdict in verdicts), default=0) + 1
-    shard_rows = line.recipe.generation.shard_rows
-    settled = settled_shards(folder, attempt, shard_rows=shard_rows)
+    refused = sum(verdict.rows - verdict.accepted for verdict in verdicts if verdict.attempt == attempt - 1)
+    rows = rows_a_shard(refused or requests.to_generate, night.engine, line.recipe.generation)
+    settled = settled_shards(folder, attempt, shard_rows=rows)
     return settled if settled is not None else folder.make(plan_step(attempt), make)
 
 

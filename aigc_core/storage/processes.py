@@ -6,6 +6,7 @@ import secrets
 import socket
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 # A container restarted may give its new process the old one's number; this tells the two apart.
 _BIRTH = secrets.token_hex(4)
@@ -48,4 +49,13 @@ def _runs(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _waits_to_be_buried(pid)
+
+
+def _waits_to_be_buried(pid: int) -> bool:
+    """Whether a process ended and its parent has not asked for its exit status yet."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return False
+    return told.rpartition(")")[2].split()[:1] == ["Z"]

@@ -33,6 +33,7 @@ FLOWS = {
     "flows/generate_batch.py:generate_batch": "generate",
     "flows/finetune_model.py:finetune_model": "fine-tune",
     "flows/ingest_corpus.py:ingest_line": "ingest",
+    "flows/write_shards.py:write_shards": "write-shards",
 }
 DEPLOYMENTS = {
     "product-description": "flows/nightly.py:nightly",
@@ -41,6 +42,7 @@ DEPLOYMENTS = {
     "ingest": "flows/ingest_corpus.py:ingest_line",
     "fine-tune": "flows/finetune_model.py:finetune_model",
     "generate": "flows/generate_batch.py:generate_batch",
+    "write-shards": "flows/write_shards.py:write_shards",
 }
 STATES = (
     "published", "rejected", "quarantined", "duplicate", "unchanged", "no_data", "withheld", "failed", "carried_over",

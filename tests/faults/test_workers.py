@@ -10,82 +10,49 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shop import Shop, generated, item, read_line
+from crews import ROWS, SLOW, Nowhere, endless, let_go, planned, texts, told, write_together, writers
+from shop import Shop, generated
 
 from aigc_core.errors import RecipeInvalid, Stopped, WorkersFailed
-from aigc_core.generation.flight import DIED
+from aigc_core.generation.flight import HUNG
 from aigc_core.generation.shards import part_step
-from aigc_core.night import intake, pin, steps, workers
-from aigc_core.records import Batch, Night, Shard
+from aigc_core.night import pin, workers
+from aigc_core.records import Night, RequestSet
 from aigc_core.storage.claims import Claims
-from aigc_core.storage.files import read_json, read_table
+from aigc_core.storage.files import read_table
 from aigc_core.storage.progress import release
 from aigc_core.workspace import child_environment
 
 pytest_plugins = ("shop_fixtures",)
 
-ROWS = [item(number) for number in range(1, 25)]
-SLOW = {"shard_rows": 6, "workers": 2}
 SECONDS = 90.0
-ENDLESS = (
-    "{% if attributes.name == '" + str(item(5)["name"]) + "' %}"
-    "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}{% endif %}"
-)
-
-
-def told(root: Path, **generation: object) -> Shop:
-    """A shop whose line writes with these settings."""
-    plain = read_line(root / "lines").recipe.generation.model_dump(mode="json")
-    return Shop(root=root, line=read_line(root / "lines", generation=plain | generation))
 
 
 @pytest.fixture
 def roomy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """Eight shards of six, two workers."""
     monkeypatch.setenv("AIGC_LINES", str(tmp_path / "lines"))
-    yield told(tmp_path, **SLOW)
-    for folder in (tmp_path / "lake" / "runs").glob("*"):
-        release(folder)
+    shop = told(tmp_path, **SLOW)
+    yield shop
+    let_go(shop)
 
 
 @pytest.fixture
 def hanging(roomy: Shop) -> Shop:
     """The English text of one item never ends."""
-    plain = roomy.line.recipe.generation.model_dump(mode="json")
-    template = plain["template"] | {"en": ENDLESS + plain["template"]["en"]}
-    return told(roomy.root, **SLOW, template=template)
-
-
-def planned(shop: Shop) -> tuple[Night, tuple[Shard, ...]]:
-    """A night up to its first attempt's shards."""
-    night = pin.start(shop.order(ROWS))
-    model = steps.obtain_model(night, None)
-    requests = steps.plan(night, intake.take_catalogue(night), model)
-    return night, steps.next_shards(night, requests, (), ())
-
-
-def texts(batch: Batch) -> list[tuple[str, str, str]]:
-    """Item, locale and text of every sealed row."""
-    columns = ["item_id", "locale", "text"]
-    return [tuple(row.values()) for path in batch.paths for row in read_table(path, columns).to_pylist()]
-
-
-def writers(shop: Shop, night: Night) -> list[int]:
-    """Process that wrote each part."""
-    found = [read_json(path) for path in sorted(shop.folder(night.run_id).file("parts").glob("*.json"))]
-    return [one["facts"]["process"]["pid"] for one in found if isinstance(one, dict)]
+    return told(roomy.root, **SLOW, template=endless(roomy))
 
 
 def worker(shop: Shop, night: Night) -> "subprocess.Popen[str]":
     """One more worker, as another host would start it."""
-    words = [sys.executable, "-m", "aigc_core.night.worker", night.lake, night.run_id, "1"]
+    words = [sys.executable, "-m", "aigc_core.night.worker", night.lake, night.run_id]
     environment = child_environment(AIGC_LINES=str(shop.root / "lines"))
     return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_worker_processes_write_what_one_process_writes(roomy: Shop, tmp_path: Path) -> None:
     night, shards = planned(roomy)
-    assert workers.work_together(night, shards) == shards
+    write_together(night, shards)
     made = writers(roomy, night)
     assert len(made) == len(shards) == 8
     assert os.getpid() not in made
@@ -131,42 +98,44 @@ def test_the_children_end_with_their_parent() -> None:
         time.sleep(0.05)
 
 
-def test_a_worker_that_tells_nothing_is_named_killed_and_replaced(
+def test_workers_that_tell_nothing_are_named_killed_and_replaced(
     roomy: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     night, shards = planned(roomy)
     hang = [sys.executable, "-c", "import time; time.sleep(600)"]
     real, started = subprocess.Popen, list[int]()
 
-    def first_hangs(words: list[str], **options: object) -> object:
-        process = real(words if started else hang, **options)  # type: ignore[call-overload]
+    def two_hang(words: list[str], **options: object) -> object:
+        process = real(hang if len(started) < 2 else words, **options)  # type: ignore[call-overload]
         started.append(process.pid)
         return process
 
-    monkeypatch.setattr("aigc_core.night.workers.subprocess.Popen", first_hangs)
-    crew = workers._Crew(workers.Task(lake=night.lake, run_id=night.run_id, attempt=1), 1, stall_seconds=8.0, rows=48)
+    monkeypatch.setattr("aigc_core.night.child_processes.subprocess.Popen", two_hang)
     with caplog.at_level("INFO", "aigc_core.progress"):
-        crew.run()
+        write_together(night, shards)
     notes = [record.__dict__["progress"].note for record in caplog.records]
-    assert any(note.startswith(f"worker {started[0]} made no progress for ") for note in notes)
+    assert any(note.startswith(f"worker {started[0]} was killed, another one goes on") for note in notes)
+    assert any("it said nothing for " in note for note in notes)
     assert len(writers(roomy, night)) == len(shards)
 
 
 def test_a_worker_that_fails_says_why(roomy: Shop) -> None:
-    night, _ = planned(roomy)
+    night, shards = planned(roomy)
     roomy.folder(night.run_id).file("model.json").unlink()
-    crew = workers._Crew(workers.Task(lake=night.lake, run_id=night.run_id, attempt=1), 1, stall_seconds=60, rows=48)
     with pytest.raises(WorkersFailed, match="has no night or no model yet"):
-        crew.run()
+        write_together(night, shards)
 
 
 def test_what_a_person_can_mend_keeps_its_exit_code(roomy: Shop) -> None:
-    night, _ = planned(roomy)
+    night, shards = planned(roomy)
+    requests = roomy.folder(night.run_id).recall("requests", RequestSet)
+    assert requests is not None
     recipe = roomy.root / "lines" / roomy.line.name / "recipe.yaml"
+    crew = workers.Crew(night, roomy.folder(night.run_id), roomy.line.recipe, Nowhere())
     recipe.write_text(recipe.read_text("utf-8").replace("A tiny shop", "Another shop"), "utf-8")
-    crew = workers._Crew(workers.Task(lake=night.lake, run_id=night.run_id, attempt=1), 1, stall_seconds=60, rows=48)
     with pytest.raises(RecipeInvalid, match=r"changed while run .* was under way") as told:
-        crew.run()
+        list(crew.written(shards))
+    crew.stop(done=False)
     assert told.value.exit_code == 2
 
 
@@ -194,24 +163,28 @@ def test_a_worker_that_waits_for_others_is_left_alone(
     assert claim is not None
     timer = threading.Timer(14.0, claim.release)
     timer.start()
-    crew = workers._Crew(workers.Task(lake=night.lake, run_id=night.run_id, attempt=1), 1, stall_seconds=6.0, rows=48)
     with caplog.at_level("INFO", "aigc_core.progress"):
-        crew.run()
+        write_together(night, shards)
     timer.join()
     assert not [record for record in caplog.records if record.__dict__["progress"].note]
     assert len(writers(roomy, night)) == len(shards)
 
 
-@pytest.mark.slow
-def test_a_row_that_hangs_its_engine_ends_as_failed(hanging: Shop) -> None:
+def test_a_row_that_hangs_its_engine_ends_as_failed_and_is_not_asked_for_again(
+    hanging: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
     night, shards = planned(hanging)
-    crew = workers._Crew(workers.Task(lake=night.lake, run_id=night.run_id, attempt=1), 1, stall_seconds=6.0, rows=48)
-    crew.run()
+    with caplog.at_level("INFO", "aigc_core.progress"):
+        write_together(night, shards)
     parts = sorted(hanging.folder(night.run_id).file("parts").glob("*.parquet"))
     rows = [row for path in parts for row in read_table(path).to_pylist()]
     failed = {(row["item_id"], row["locale"], row["error"]) for row in rows if row["finish_reason"] == "error"}
-    assert failed == {("S-005", "en", DIED)}
+    assert failed == {("S-005", "en", HUNG)}
     assert (len(rows), len(parts)) == (48, len(shards))
+    notes = {record.__dict__["progress"].note for record in caplog.records}
+    assert any(note.startswith("shard 1-1 made no progress for ") for note in notes)
+    batch = generated(night)[1]
+    assert (batch.rows, batch.attempts) == (48, {"1": 48})
 
 
 def test_what_stopped_means() -> None:

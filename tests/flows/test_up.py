@@ -1,5 +1,6 @@
 """`aigc up` for real: server, pools, workers, deployments, a night through the API, and nothing left after Ctrl-C."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from nights import AIGC, LINE, SHELF, ask
+from nights import AIGC, LINE, SHELF, ask, copy_line
 
 from aigc_core.workspace import child_environment
 
@@ -61,8 +62,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Started once; killed at the end if a test did not stop it."""
     home, port = tmp_path_factory.mktemp("up"), free_port()
     said = home / "said.txt"
+    copy_line(home / "lines", {"generation.fan_out": "prefect", "generation.workers": 2, "generation.shard_rows": 8})
     words = [AIGC, "up", "--port", str(port), "--lake", str(home / "lake")]
-    environment = child_environment(PREFECT_HOME=str(home / "prefect"))
+    environment = child_environment(PREFECT_HOME=str(home / "prefect"), AIGC_LINES=str(home / "lines"))
     with said.open("wb") as file, httpx.Client(base_url=f"http://127.0.0.1:{port}/api/", timeout=180) as api:
         process = subprocess.Popen(words, stdout=file, stderr=file, env=environment, cwd=home)
         try:
@@ -90,7 +92,8 @@ def test_the_api_refuses_wrong_values(wrong: dict[str, object], platform: Platfo
     assert next(iter(wrong)) in answer.text
 
 
-def test_a_night_through_the_api(platform: Platform) -> None:
+def test_a_night_through_the_api_is_written_by_workers_of_the_pool(platform: Platform) -> None:
+    platform.api.patch("work_pools/gpu", json={"concurrency_limit": 2})
     deployment = platform.api.get(NIGHT).json()["id"]
     parameters = {"line": LINE, "engine": "template", "limit": 30}
     run = platform.api.post(f"deployments/{deployment}/create_flow_run", json={"parameters": parameters}).json()["id"]
@@ -99,6 +102,16 @@ def test_a_night_through_the_api(platform: Platform) -> None:
     assert state["type"] == "COMPLETED", state["message"]
     counted = ask(platform.home / "lake", f"SELECT count(DISTINCT item_id) AS n FROM {SHELF}")  # noqa: S608
     assert counted == [{"n": 30}]
+    parts = sorted((platform.home / "lake" / "runs").glob("*/parts/a1-*.json"))
+    made = [json.loads(path.read_text("utf-8"))["facts"]["process"]["pid"] for path in parts]
+    placed = platform.api.post("flow_runs/filter", json={"flows": {"name": {"any_": ["write-shards"]}}}).json()
+    assert len(parts) == 8
+    assert 1 <= len(set(made)) <= len(placed) == 2
+    until(lambda: all(state_of(platform, run["id"]) == "COMPLETED" for run in placed))
+
+
+def state_of(platform: Platform, run: str) -> str:
+    return str(platform.api.get(f"flow_runs/{run}").json()["state"]["type"])
 
 
 def test_every_deployment_is_there(platform: Platform) -> None:
@@ -113,6 +126,7 @@ def test_every_deployment_is_there(platform: Platform) -> None:
         "ingest": "cpu",
         "fine-tune": "gpu",
         "generate": "gpu",
+        "write-shards": "gpu",
     }
 
 

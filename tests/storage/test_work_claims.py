@@ -71,6 +71,13 @@ def test_a_claim_of_a_process_that_died_here_is_free_at_once(claims: Claims) -> 
         assert claim.fence == 2
 
 
+def test_a_process_that_nobody_has_buried_yet_is_dead_too(claims: Claims) -> None:
+    with subprocess.Popen([sys.executable, "-c", CLAIM_AND_DIE, str(claims.folder)]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        with held(claims) as claim:
+            assert claim.fence == 2
+
+
 def test_of_many_at_once_one_gets_it(claims: Claims) -> None:
     start, got = threading.Barrier(8), list[Claim]()
 
