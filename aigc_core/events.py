@@ -26,7 +26,12 @@ class Progress:
     unit: str = "rows"
     tokens: int = 0
     """Tokens generated or trained on so far in this stage; 0 where tokens mean nothing."""
+    spent: str = ""
+    """What the stage cost so far, with its currency, where that is told."""
+    left: str = ""
+    """What is left, in words, where that is told."""
     note: str = ""
+    """Something a person should know of; a bar shows it once."""
 
 
 def report_progress(progress: Progress) -> None:

@@ -24,6 +24,8 @@ class Meter:
     _shards_of: int = 0
     _shards: int = 0
     _rows_left: int = 0
+    _refused: int = 0
+    """Of this attempt's texts."""
     _fresh_rows: int = 0
     """Written since the attempt began: what an earlier process wrote says nothing of the pace."""
     _fresh_tokens: int = 0
@@ -33,11 +35,14 @@ class Meter:
     _cost: float = 0.0
 
     def begin(self, shards: Sequence[Shard]) -> None:
-        """Begin an attempt."""
+        """Begin an attempt; what it asks for beyond the refused was accepted, and is a repeat of another's text."""
         self._began = time.time()
-        self._attempt += 1
         self._shards_of, self._shards = len(shards), 0
         self._rows_left = sum(shard.rows for shard in shards)
+        if self._attempt:
+            self._accepted -= max(0, self._rows_left - self._refused)
+        self._attempt += 1
+        self._refused = 0
         self._fresh_rows = self._fresh_tokens = 0
 
     def add(self, part: Part, verdicts: Verdicts) -> Course:
@@ -46,7 +51,8 @@ class Meter:
         self._texts += part.rows
         self._tokens += part.tokens
         self._rows_left -= part.rows
-        self._accepted = min(self._accepted + verdicts.accepted, self.to_generate)
+        self._accepted += verdicts.accepted
+        self._refused += verdicts.rows - verdicts.accepted
         self._cost += part.seconds / 3600 * self.recipe.prices.device_hour
         self._cost += self.recipe.generation.served_price(self.engine, part.prompt_tokens, part.tokens)
         if _finished(part) >= self._began:
@@ -55,7 +61,12 @@ class Meter:
         course = self._course(max(time.time() - self._began, 1e-3))
         report_progress(
             Progress(
-                stage="accept", done=course.accepted, total=course.to_generate, unit="texts", note=ahead_of(course)
+                stage="accept",
+                done=course.accepted,
+                total=course.to_generate,
+                unit="texts",
+                spent=_spent(course),
+                left=_left(course),
             )
         )
         return course
@@ -88,19 +99,25 @@ def percent_of(course: Course) -> float:
 
 def in_words(course: Course) -> str:
     """The course in one line for a person, e.g. beside a bar in the Prefect UI."""
-    pace = f", {course.tokens_per_second:,.0f} tokens/s" if course.tokens_per_second else ""
-    return (
-        f"{course.accepted:,} of {course.to_generate:,} texts accepted, {course.written:,} written in "
-        f"{course.attempt} attempts{pace}, {ahead_of(course)}"
+    pace = f"{course.tokens_per_second:,.0f} tokens/s" if course.tokens_per_second else ""
+    told = (
+        f"{course.accepted:,} of {course.to_generate:,} texts accepted",
+        f"{course.written:,} written by attempt {course.attempt}",
+        pace,
+        f"{_spent(course)} so far",
+        _left(course),
     )
+    return ", ".join(words for words in told if words)
 
 
-def ahead_of(course: Course) -> str:
-    """What the writing cost so far, and what is left of the attempt."""
-    spent = f"{amount(course.cost, course.currency)} so far"
+def _spent(course: Course) -> str:
+    return amount(course.cost, course.currency)
+
+
+def _left(course: Course) -> str:
     if course.shards == course.shards_of or course.seconds_left is None:
-        return spent
-    return f"{spent}, about {_time(course.seconds_left)} left of attempt {course.attempt}"
+        return ""
+    return f"about {_time(course.seconds_left)} left of attempt {course.attempt}"
 
 
 def _time(seconds: float) -> str:

@@ -39,6 +39,7 @@ class _Bars(logging.Handler):
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
         self._done: dict[str, int] = {}
+        self._notes: set[str] = set()
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]ok[/]"),
             TextColumn("{task.description:<18}"),
@@ -63,6 +64,9 @@ class _Bars(logging.Handler):
         if event.done < self._done.get(event.stage, 0):
             self._started[event.stage] = time.monotonic()  # the next shard: its counts begin anew
         self._done[event.stage] = event.done
+        if event.note and event.note not in self._notes:
+            self._notes.add(event.note)
+            self._progress.console.print(event.note, style="yellow", markup=False, highlight=False)
         if event.stage not in self._tasks:
             self._started[event.stage] = time.monotonic()
             self._tasks[event.stage] = self._progress.add_task(event.stage, total=event.total, count="", speed="")
@@ -97,7 +101,7 @@ class _Lines(logging.Handler):
         if now - self._last.get(event.stage, -PLAIN_EVERY) < PLAIN_EVERY and event.done != event.total:
             return
         self._last[event.stage] = now
-        words = [f"{event.stage}: {_count(event)} {event.unit}", _speed(event, now - started), event.note]
+        words = [f"{event.stage}: {_count(event)} {event.unit}", _speed(event, now - started), event.left, event.note]
         self._console.print(" ".join(word for word in words if word), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -106,4 +110,5 @@ def _count(event: Event) -> str:
 
 
 def _speed(event: Event, seconds: float) -> str:
-    return f"{event.tokens / seconds:,.0f} tokens/s" if event.tokens and seconds > 1 else ""
+    """Tokens a second, or what was spent."""
+    return f"{event.tokens / seconds:,.0f} tokens/s" if event.tokens and seconds > 1 else event.spent

@@ -56,6 +56,21 @@ def test_bars_show_each_stage_once() -> None:
     assert "80/80" in last[1]
 
 
+def test_what_was_spent_and_what_is_left_stand_beside_the_count() -> None:
+    event = Progress(stage="accept", done=9, total=40, unit="texts", spent="0.31 USD", left="about 12 min left")
+    assert shown(plain(), event) == "accept: 9/40 texts 0.31 USD about 12 min left\n"
+    assert "0.31 USD" in shown(terminal(), event)
+
+
+def test_bars_show_a_note_once_above_them() -> None:
+    said = shown(
+        terminal(),
+        Progress(stage="generate", done=1, total=9, note="worker 7 was killed [by a signal]"),
+        Progress(stage="generate", done=2, total=9, note="worker 7 was killed [by a signal]"),
+    )
+    assert said.count("worker 7 was killed [by a signal]") == 1
+
+
 @pytest.mark.parametrize("console", [plain(), terminal()], ids=["lines", "bars"])
 def test_other_records_are_not_progress(console: Console) -> None:
     with shown_progress(console):
