@@ -1,5 +1,6 @@
 """Workers as tasks of a Ray cluster; Ray keeps their processes, and so the engine in them, from task to task."""
 
+import logging
 from typing import Any
 
 from aigc_core.errors import AigcError, MissingExtra, WorkersFailed
@@ -64,7 +65,7 @@ class RayCluster:
     def _join(self) -> None:
         quiet_process()
         try:
-            self._ray.init(include_dashboard=False, log_to_driver=False)
+            self._ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise WorkersFailed(
                 f"The Ray cluster cannot be joined: {error}.",

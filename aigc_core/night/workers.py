@@ -17,7 +17,7 @@ from aigc_core.night.pools import Ended, Pool
 from aigc_core.night.ray_cluster import RayCluster
 from aigc_core.night.work import is_written
 from aigc_core.records import Night, RequestSet, Shard, Task
-from aigc_core.storage.files import read_json, read_table
+from aigc_core.storage.files import read_json
 from aigc_core.storage.journal import FLIGHT, Journal
 from aigc_core.storage.progress import RunFolder
 
@@ -182,21 +182,14 @@ class _Tally:
 
     def _count(self, shard: Shard) -> None:
         note = self._folder.file(f"{part_step(shard)}.json")
-        journal = journal_of(shard, self._folder).folder
+        journal = journal_of(shard, self._folder)
         if note.exists():
             told = read_json(note)
             tokens = told["record"]["tokens"] if isinstance(told, dict) else 0
             self._parts = (self._parts[0] + shard.rows, self._parts[1] + tokens)
             self._open.remove(shard)
-            self._journaled = {path: rows for path, rows in self._journaled.items() if path.parent != journal}
+            self._journaled = {path: rows for path, rows in self._journaled.items() if path.parent != journal.folder}
             return
-        for path in journal.glob("*.parquet") if journal.exists() else ():
-            if path not in self._journaled:
-                self._journaled[path] = _counted(path)
-
-
-def _counted(path: Path) -> tuple[int, int]:
-    import pyarrow.compute as pc
-
-    table = read_table(path, ["tokens"])
-    return table.num_rows, pc.sum(table["tokens"]).as_py() or 0
+        for path in journal.files():
+            if path not in self._journaled and (rows := journal.table(path)) is not None:
+                self._journaled[path] = (rows.num_rows, sum(rows["tokens"].to_pylist()))

@@ -29,8 +29,20 @@ class Journal:
 
     def read(self) -> pa.Table:
         """All rows of whole files; a damaged file, or one of another form, is passed over."""
-        tables = [table for path in sorted(self.folder.glob("*.parquet")) if (table := self._table(path)) is not None]
+        tables = [table for path in self.files() if (table := self.table(path)) is not None]
         return pa.concat_tables([self._schema.empty_table(), *tables])
+
+    def files(self) -> list[Path]:
+        """Its files of rows, sorted by name; those still being written are not among them."""
+        return sorted(path for path in self.folder.glob("*.parquet") if not path.name.startswith("."))
+
+    def table(self, path: Path) -> pa.Table | None:
+        """A file's rows; None where it is damaged, gone, or of another form."""
+        try:
+            table = read_table(path)
+        except IntegrityBroken:
+            return None
+        return table if table.schema.equals(self._schema) else None
 
     def add(self, row: Mapping[str, object]) -> None:
         """Take a row; it is on disk within seconds.
@@ -76,10 +88,3 @@ class Journal:
         """Remove the folder: its rows stand elsewhere."""
         if self.folder.exists():
             shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _table(self, path: Path) -> pa.Table | None:
-        try:
-            table = read_table(path)
-        except IntegrityBroken:
-            return None
-        return table if table.schema.equals(self._schema) else None

@@ -186,7 +186,7 @@ def side_by_side(asked: argparse.Namespace) -> None:
             home = Path(place)
             folder = shutil.copytree(REPOSITORY / "data_contracts" / asked.line, home / "lines" / asked.line)
             recipe = yaml.safe_load((folder / "recipe.yaml").read_text("utf-8"))
-            recipe["generation"] |= {"workers": count, "shard_rows": 500}
+            recipe["generation"] |= {"workers": count}
             (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True), "utf-8")
             words = [asked.line, "--source", asked.source, "--limit", str(asked.limit), "--model", asked.model]
             made = night([*words, "--lake", str(home / "lake"), "--engine", "hf"], home, AIGC_LINES=str(home / "lines"))

@@ -15,7 +15,7 @@ from shop import Shop, generated
 
 from aigc_core.errors import RecipeInvalid, Stopped, WorkersFailed
 from aigc_core.generation.flight import HUNG
-from aigc_core.generation.shards import part_step
+from aigc_core.generation.shards import PART, journal_of, part_step
 from aigc_core.night import pin, workers
 from aigc_core.records import Night, RequestSet
 from aigc_core.storage.claims import Claims
@@ -185,6 +185,17 @@ def test_a_row_that_hangs_its_engine_ends_as_failed_and_is_not_asked_for_again(
     assert any(note.startswith("shard 1-1 made no progress for ") for note in notes)
     batch = generated(night)[1]
     assert (batch.rows, batch.attempts) == (48, {"1": 48})
+
+
+def test_what_is_still_being_written_is_not_counted(roomy: Shop) -> None:
+    night, shards = planned(roomy)
+    journal = journal_of(shards[0], roomy.folder(night.run_id))
+    journal.put(PART.empty_table())
+    (journal.folder / ".aside-half.parquet").write_bytes(b"PAR1")
+    (journal.folder / "damaged.parquet").write_bytes(b"PAR1")
+    tally = workers._Tally(shards, roomy.folder(night.run_id))
+    assert not tally.look()
+    assert (tally.rows, tally.total, tally.unwritten) == (0, 48, 8)
 
 
 def test_what_stopped_means() -> None:
