@@ -62,7 +62,9 @@ class Making:
     dtype: str
     model_digest: str
     prompt_digest: str
+    sampling_digest: str
     decode_digest: str
+    """Of the sampling, the engine and its numeric type together."""
     check_config_digest: str
     watermark: str = ""
     """Scheme and key of the mark in the texts, e.g. `kgw:0f3a...`; empty for none."""
@@ -71,6 +73,12 @@ class Making:
     def digest(self) -> str:
         """Of all that shapes a text apart from its item; the rules only judge it."""
         return fingerprint([self.engine, self.dtype, self.model_digest, self.prompt_digest, self.decode_digest])
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What every decision says of its making, so that a later night can tell what changed."""
+        names = ("model_digest", "engine", "dtype", "sampling_digest", "decode_digest", "check_config_digest")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +108,7 @@ def making_of(
         dtype=dtype,
         model_digest=model.digest,
         prompt_digest=prompts.digest,
+        sampling_digest=fingerprint(sampling),
         decode_digest=fingerprint([sampling, model.engine, dtype]),
         check_config_digest=check_config_digest,
         watermark=mark_name(sampling.watermark),
@@ -123,12 +132,7 @@ def build_requests(recipe: Recipe, catalogue: CatalogueSnapshot, known: Known, t
     """
     source = catalogue.path if tonight.limit is None else _drawn(catalogue, recipe, tonight.limit, tonight.path)
     digest, reasons, states, rows = hashlib.sha256(), Counter[str](), Counter[str](), 0
-    now = {
-        "prompt_digest": tonight.making.prompt_digest,
-        "model_digest": tonight.making.model_digest,
-        "decode_digest": tonight.making.decode_digest,
-        "check_config_digest": tonight.making.check_config_digest,
-    }
+    now = {"prompt_digest": tonight.making.prompt_digest, **tonight.making.columns}
     with ParquetSink(tonight.path, REQUESTS) as sink, known.beside(source, recipe.locales, now) as beside:
         judged = judge_again(beside, recipe, tonight.again) if tonight.again else None
         for items, told in _together(source, beside.rows(judged), len(recipe.locales)):
