@@ -43,7 +43,7 @@ FINDINGS = pa.schema(
     ]
 )
 _DIGESTS = ("attributes_digest", "prompt_digest", "model_digest", "decode_digest", "check_config_digest")
-_LATER = ("engine", "dtype", "sampling_digest")
+_LATER = ("template_digest", "examples_digest", "engine", "dtype", "sampling_digest")
 """Rows of a lake made before these columns have none."""
 REJECTS = pa.schema(
     [

@@ -61,7 +61,10 @@ class Making:
     engine: str
     dtype: str
     model_digest: str
+    template_digest: str
+    examples_digest: str
     prompt_digest: str
+    """Of the template, its settings and the examples together."""
     sampling_digest: str
     decode_digest: str
     """Of the sampling, the engine and its numeric type together."""
@@ -76,9 +79,9 @@ class Making:
 
     @property
     def columns(self) -> dict[str, str]:
-        """What every decision says of its making, so that a later night can tell what changed."""
-        names = ("model_digest", "engine", "dtype", "sampling_digest", "decode_digest", "check_config_digest")
-        return {name: getattr(self, name) for name in names}
+        """What every decision says of its making beside the prompt, so that a later night can tell what changed."""
+        parts = ("template_digest", "examples_digest", "model_digest", "engine", "dtype", "sampling_digest")
+        return {name: getattr(self, name) for name in (*parts, "decode_digest", "check_config_digest")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,8 @@ def making_of(
         engine=model.engine,
         dtype=dtype,
         model_digest=model.digest,
+        template_digest=prompts.template_digest,
+        examples_digest=prompts.examples_digest,
         prompt_digest=prompts.digest,
         sampling_digest=fingerprint(sampling),
         decode_digest=fingerprint([sampling, model.engine, dtype]),

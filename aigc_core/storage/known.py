@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 COMPARED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "attributes": ("attributes_digest",),
-        "prompt": ("prompt_digest",),
+        "prompt": ("template_digest",),
+        "examples": ("examples_digest",),
         "model": ("model_digest",),
         "engine": ("engine", "dtype"),
         "sampling": ("sampling_digest",),
@@ -27,7 +28,7 @@ COMPARED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """What may have changed since a text was decided, most telling first -> the columns that tell."""
-WHOLE: Mapping[str, str] = MappingProxyType({"sampling_digest": "decode_digest"})
+WHOLE: Mapping[str, str] = MappingProxyType({"template_digest": "prompt_digest", "sampling_digest": "decode_digest"})
 """Column that rows of an older lake lack -> the one that tells of it together with more, and answers for it there."""
 BIT: Mapping[str, int] = MappingProxyType({name: 1 << place for place, name in enumerate(COMPARED)})
 """What may have changed -> its bit in the columns `published_changed` and `refused_changed`."""

@@ -22,7 +22,7 @@ from aigc_core.storage.groups import is_held_out
 pytest_plugins = ("shop_fixtures",)
 
 KNOWN = [item(1), item(2, feature="bad")]
-LATER = ["engine", "dtype", "sampling_digest"]
+LATER = ["template_digest", "examples_digest", "engine", "dtype", "sampling_digest"]
 """Columns that the tables of an older lake lack."""
 
 
@@ -81,7 +81,7 @@ def test_a_column_the_model_is_not_shown_asks_nothing(second: Shop) -> None:
 
 
 def test_a_changed_prompt_asks_again(second: Shop) -> None:
-    assert second.requests(KNOWN, "run-2", making=second.making(prompt_digest="another")).reasons == {
+    assert second.requests(KNOWN, "run-2", making=second.making(template_digest="another")).reasons == {
         "prompt changed": 4
     }
 
@@ -107,12 +107,15 @@ def test_a_refusal_that_new_rules_would_accept_is_asked_for_again(second: Shop) 
     ("changed", "reason"),
     [
         ("model_digest", "model changed"),
+        ("examples_digest", "examples changed"),
         ("engine", "engine changed"),
         ("dtype", "engine changed"),
         ("sampling_digest", "sampling changed"),
     ],
 )
-def test_model_engine_and_sampling_ask_again_only_for_what_was_refused(second: Shop, changed: str, reason: str) -> None:
+def test_examples_model_engine_and_sampling_ask_again_only_for_what_was_refused(
+    second: Shop, changed: str, reason: str
+) -> None:
     requests = second.requests(KNOWN, "run-2", making=second.making(**{changed: "another"}))
     assert requests.reasons == {"published before": 2, reason: 2}
     asked = rows(requests).filter(pc.is_null(rows(requests)["state"]))
@@ -172,16 +175,17 @@ def test_a_limit_above_the_catalogue_is_the_catalogue(shop: Shop) -> None:
     assert shop.requests([item(1)], limit=9).requests == 2
 
 
-@pytest.mark.parametrize(("watched", "changed"), [("model", "model_digest"), ("engine", "engine"), ("engine", "dtype")])
-def test_a_changed_model_or_engine_asks_again_where_the_recipe_says_so(
-    second: Shop, watched: str, changed: str
-) -> None:
+@pytest.mark.parametrize(
+    ("watched", "changed"),
+    [("model", "model_digest"), ("examples", "examples_digest"), ("engine", "engine"), ("engine", "dtype")],
+)
+def test_another_change_asks_again_where_the_recipe_says_so(second: Shop, watched: str, changed: str) -> None:
     generation = second.line.recipe.generation.model_copy(update={"regenerate_on": frozenset({watched})})
     recipe = second.line.recipe.model_copy(update={"generation": generation})
     watching = replace(second, line=replace(second.line, recipe=recipe))
     asked = watching.requests(KNOWN, "run-2", making=second.making(**{changed: "x"}))
     assert asked.reasons == {f"{watched} changed": 4}
-    unwatched = watching.requests(KNOWN, "run-3", making=second.making(prompt_digest="x"))
+    unwatched = watching.requests(KNOWN, "run-3", making=second.making(template_digest="x"))
     assert unwatched.reasons == {"published before": 2, "prompt changed": 2}
 
 
@@ -196,7 +200,7 @@ def test_engine_and_numeric_type_are_told_apart_from_the_sampling(shop: Shop) ->
 
 
 def test_a_lake_of_an_older_release_is_planned_and_written_on(shop: Shop) -> None:
-    """Its tables have no columns for the engine; what they do not tell has not changed."""
+    """Its tables have no columns for the engine and the examples; what they do not tell has not changed."""
     decided(shop, shop.made(KNOWN))
     for table in (shop.shelf, shop.rejects):
         older = table.dataset().to_table().drop_columns(LATER)

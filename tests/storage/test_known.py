@@ -14,11 +14,11 @@ from aigc_core.storage.known import BIT, Known
 from aigc_core.storage.tombstones import TOMBSTONES, Tombstones
 
 LOCALES = ("zh", "en")
-DIGESTS = ("prompt_digest", "model_digest", "sampling_digest", "decode_digest", "check_config_digest")
-NOW = {name: f"{name} now" for name in (*DIGESTS, "engine", "dtype")}
-THEN = {"attributes_digest": "a", **NOW}
-LATER = ("engine", "dtype", "sampling_digest")
+LATER = ("template_digest", "examples_digest", "engine", "dtype", "sampling_digest")
 """Columns that tables of an older lake lack."""
+DIGESTS = ("prompt_digest", "model_digest", "decode_digest", "check_config_digest")
+NOW = {name: f"{name} now" for name in (*DIGESTS, *LATER)}
+THEN = {"attributes_digest": "a", **NOW}
 
 
 def decision(item_id: str, run_id: str, *, day: int = 1, locale: str = "en") -> dict[str, Any]:
@@ -74,7 +74,8 @@ def test_what_was_published_stands_at_its_item_and_locale(known: Known, catalogu
     ("column", "name"),
     [
         ("attributes_digest", "attributes"),
-        ("prompt_digest", "prompt"),
+        ("template_digest", "prompt"),
+        ("examples_digest", "examples"),
         ("model_digest", "model"),
         ("engine", "engine"),
         ("dtype", "engine"),
@@ -107,17 +108,29 @@ def test_rows_of_an_older_lake_stand_beside_newer_ones(known: Known, catalogue: 
     assert [row["published_changed"] for row in beside(known, catalogue, "en")] == [None, BIT["engine"], 0]
 
 
-def test_another_decoding_of_an_older_lake_is_another_sampling(known: Known, catalogue: str) -> None:
-    fill(known.published, before(decision("a", "run-1")) | {"decode_digest": "then"})
-    assert beside(known, catalogue, "en")[1]["published_changed"] == BIT["sampling"]
+@pytest.mark.parametrize(("whole", "name"), [("decode_digest", "sampling"), ("prompt_digest", "prompt")])
+def test_what_an_older_lake_tells_together_is_compared_together(
+    known: Known, catalogue: str, whole: str, name: str
+) -> None:
+    fill(known.published, before(decision("a", "run-1")) | {whole: "then"})
+    assert beside(known, catalogue, "en")[1]["published_changed"] == BIT[name]
 
 
-def test_engine_and_sampling_are_told_apart(known: Known, catalogue: str) -> None:
-    another = {"engine": "then", "decode_digest": "then"}
+@pytest.mark.parametrize(
+    ("whole", "part", "one", "other", "rest"),
+    [
+        ("decode_digest", "engine", "engine", "sampling", "sampling_digest"),
+        ("prompt_digest", "examples_digest", "examples", "prompt", "template_digest"),
+    ],
+)
+def test_what_is_told_apart_is_compared_apart(
+    known: Known, catalogue: str, whole: str, part: str, one: str, other: str, rest: str
+) -> None:
+    another = {part: "then", whole: "then"}
     fill(known.published, decision("a", "run-1") | another)
-    fill(known.rejects, decision("a", "run-1") | another | {"sampling_digest": "then"})
+    fill(known.rejects, decision("a", "run-1") | another | {rest: "then"})
     found = beside(known, catalogue, "en")[1]
-    assert (found["published_changed"], found["refused_changed"]) == (BIT["engine"], BIT["engine"] | BIT["sampling"])
+    assert (found["published_changed"], found["refused_changed"]) == (BIT[one], BIT[one] | BIT[other])
 
 
 def test_the_latest_refusal_counts(known: Known, catalogue: str) -> None:
