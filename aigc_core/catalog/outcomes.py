@@ -43,11 +43,14 @@ FINDINGS = pa.schema(
     ]
 )
 _DIGESTS = ("attributes_digest", "prompt_digest", "model_digest", "decode_digest", "check_config_digest")
+_LATER = ("template_digest", "examples_digest", "engine", "dtype", "sampling_digest")
+"""Rows of a lake made before these columns have none."""
 REJECTS = pa.schema(
     [
         *(pa.field(name, pa.string(), nullable=False) for name in ("item_id", "locale", "request_key", "state")),
         pa.field("reason", pa.string(), nullable=False),
         *(pa.field(name, pa.string(), nullable=False) for name in _DIGESTS),
+        *(pa.field(name, pa.string()) for name in _LATER),
         pa.field("run_id", pa.string(), nullable=False),
         pa.field("decided_at", pa.timestamp("us", "UTC"), nullable=False),
         pa.field("text", pa.string(), nullable=False),
@@ -183,7 +186,7 @@ def _findings(verdict: Verdicts, occasion: Occasion) -> Iterator[dict[str, Any]]
 
 
 def _rejects(batch: Batch, report: AuditReport, decided_at: str) -> Iterator[pa.RecordBatch]:
-    columns = ["item_id", "locale", "request_key", *_DIGESTS, "run_id", "text", "findings"]
+    columns = ["item_id", "locale", "request_key", *_DIGESTS, *_LATER, "run_id", "text", "findings"]
     when = pa.scalar(decided_at).cast(pa.timestamp("us", "UTC")).as_py()
     for path, decided in zip(batch.paths, read_row_groups(report.decisions, ["state", "reason"]), strict=True):
         table = read_table(path, columns)

@@ -28,6 +28,8 @@ _OPTIONAL = {
     "reviewer",
     "supersedes",
     "aigc_reserved1",
+    # Rows of a shelf made before these columns have none.
+    *("template_digest", "examples_digest", "engine", "dtype", "sampling_digest"),
 }
 _STRINGS = (
     *KEY,
@@ -44,6 +46,7 @@ _STRINGS = (
     *("aigc_reserved1", "digital_source_type", "model_id", "model_digest", "prompt_digest", "decode_digest"),
     *("run_id", "run_key", "watermark", "reviewer", "check_config_digest", "content_sha256"),
     *("supersedes", "request_key", "attributes_digest", "signature"),
+    *("template_digest", "examples_digest", "engine", "dtype", "sampling_digest"),
 )
 
 

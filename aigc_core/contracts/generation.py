@@ -18,6 +18,7 @@ from aigc_core.ids import canonical_json
 from aigc_core.records import EngineName, Sampling
 
 Dtype = Literal["auto", "float32", "bfloat16", "int8"]
+Change = Literal["attributes", "prompt", "examples", "model", "engine", "sampling"]
 
 
 class Sampled(Strict):
@@ -86,8 +87,10 @@ class Generation(Strict):
     slots: int = Field(128, ge=1, le=4096)
     """Requests generated side by side."""
     shard_rows: int = Field(2000, ge=1, le=2000)
-    regenerate_on: frozenset[Literal["attributes", "prompt", "model", "sampling"]] = frozenset({"attributes", "prompt"})
-    """Changes that make a published text be written again."""
+    regenerate_on: frozenset[Change] = frozenset({"attributes", "prompt"})
+    """Changes that make a published text be written again: `prompt` is the template, `chat` and the settings of
+    `few_shot`; `examples` the pairs drawn for it, which a new pair in the corpus may change for a whole catalogue;
+    `engine` the engine or its numeric type."""
     caps: Caps = Caps()
     endpoint: Endpoint | None = None
     """The server that engine `endpoint` asks."""

@@ -161,6 +161,16 @@ class Prompts:
         drawn = [] if self._examples is None else [self._examples.drawn]
         return fingerprint([self._recipe.prompt_digest, *drawn]) if drawn else self._recipe.prompt_digest
 
+    @property
+    def template_digest(self) -> str:
+        """Of what the recipe says alone; another draw of the examples leaves it as it is."""
+        return self._recipe.prompt_digest
+
+    @property
+    def examples_digest(self) -> str:
+        """Of the examples that were drawn, alone."""
+        return fingerprint({} if self._examples is None else self._examples.drawn)
+
     def of(self, item: Item, locale: str) -> Prompt:
         """The prompt of one item in one locale; its own product is never among its examples."""
         recipe = self._recipe

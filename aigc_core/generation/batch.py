@@ -192,9 +192,7 @@ def _publication(table: pa.Table, run_id: str, provenance: Provenance) -> dict[s
             [_flags(findings) for findings in table["findings"].to_pylist()], pa.list_(pa.string())
         ),
         "model_id": same(model.base),
-        "model_digest": same(model.digest),
-        "decode_digest": same(making.decode_digest),
-        "check_config_digest": same(making.check_config_digest),
+        **{name: same(value) for name, value in making.columns.items()},
         "run_id": same(run_id),
         "run_key": same(provenance.run_key),
         "aigc_reserved1": same(None),

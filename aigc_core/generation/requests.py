@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from aigc_core.contracts.prompt import Item, Prompts
 from aigc_core.contracts.recipe import Recipe
@@ -17,10 +16,11 @@ from aigc_core.engines.watermark import mark_name
 from aigc_core.events import Progress, report_progress
 from aigc_core.generation.again import Again, judge_again
 from aigc_core.generation.deciding import FAILED_RULES, RETRY, Decided, Flags, decide, refuse_instructions
+from aigc_core.generation.drawing import drawn
 from aigc_core.ids import fingerprint
 from aigc_core.records import CatalogueSnapshot, ModelVersion, RequestSet, Sampling
 from aigc_core.storage.files import ParquetSink, read_batches
-from aigc_core.storage.groups import GroupSet, is_held_out
+from aigc_core.storage.groups import GroupSet
 from aigc_core.storage.known import TOGETHER, Known
 
 ATTRIBUTES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
@@ -61,8 +61,13 @@ class Making:
     engine: str
     dtype: str
     model_digest: str
+    template_digest: str
+    examples_digest: str
     prompt_digest: str
+    """Of the template, its settings and the examples together."""
+    sampling_digest: str
     decode_digest: str
+    """Of the sampling, the engine and its numeric type together."""
     check_config_digest: str
     watermark: str = ""
     """Scheme and key of the mark in the texts, e.g. `kgw:0f3a...`; empty for none."""
@@ -71,6 +76,12 @@ class Making:
     def digest(self) -> str:
         """Of all that shapes a text apart from its item; the rules only judge it."""
         return fingerprint([self.engine, self.dtype, self.model_digest, self.prompt_digest, self.decode_digest])
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What every decision says of its making beside the prompt, so that a later night can tell what changed."""
+        parts = ("template_digest", "examples_digest", "model_digest", "engine", "dtype", "sampling_digest")
+        return {name: getattr(self, name) for name in (*parts, "decode_digest", "check_config_digest")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +110,10 @@ def making_of(
         engine=model.engine,
         dtype=dtype,
         model_digest=model.digest,
+        template_digest=prompts.template_digest,
+        examples_digest=prompts.examples_digest,
         prompt_digest=prompts.digest,
+        sampling_digest=fingerprint(sampling),
         decode_digest=fingerprint([sampling, model.engine, dtype]),
         check_config_digest=check_config_digest,
         watermark=mark_name(sampling.watermark),
@@ -121,14 +135,9 @@ def build_requests(recipe: Recipe, catalogue: CatalogueSnapshot, known: Known, t
     Args:
         known: what earlier nights published and rejected.
     """
-    source = catalogue.path if tonight.limit is None else _drawn(catalogue, recipe, tonight.limit, tonight.path)
+    source = catalogue.path if tonight.limit is None else drawn(catalogue.path, recipe, tonight.limit, tonight.path)
     digest, reasons, states, rows = hashlib.sha256(), Counter[str](), Counter[str](), 0
-    now = {
-        "prompt_digest": tonight.making.prompt_digest,
-        "model_digest": tonight.making.model_digest,
-        "decode_digest": tonight.making.decode_digest,
-        "check_config_digest": tonight.making.check_config_digest,
-    }
+    now = {"prompt_digest": tonight.making.prompt_digest, **tonight.making.columns}
     with ParquetSink(tonight.path, REQUESTS) as sink, known.beside(source, recipe.locales, now) as beside:
         judged = judge_again(beside, recipe, tonight.again) if tonight.again else None
         for items, told in _together(source, beside.rows(judged), len(recipe.locales)):
@@ -240,27 +249,3 @@ def _prompts(items: pa.Table, locales: Sequence[str], generated: Flags, prompts:
 
 def _same(value: str, rows: int) -> pa.Array:
     return pa.repeat(pa.scalar(value, pa.string()), rows)
-
-
-def _drawn(catalogue: CatalogueSnapshot, recipe: Recipe, limit: int, path: Path) -> str:
-    """A smaller catalogue: whole held-out groups first, then the others, each in the order of a fixed hash."""
-    chosen = _draw(catalogue.path, recipe, limit)
-    drawn = path.with_name("drawn.parquet")
-    batches = read_batches(catalogue.path)
-    with ParquetSink(drawn, pq.read_schema(catalogue.path)) as sink:
-        for batch in batches:
-            sink.write(batch.filter(pc.is_in(batch.column("position"), value_set=chosen)))
-    return str(drawn)
-
-
-def _draw(path: str, recipe: Recipe, limit: int) -> pa.Array:
-    groups: list[tuple[bool, int, int]] = []
-    for position, group in _positions(path):
-        held_out = is_held_out(recipe.line, group, recipe.model.training.held_out_share)
-        groups.append((not held_out, GroupSet.hash_of(group), position))
-    return pa.array(np.array([position for *_, position in sorted(groups)[:limit]], dtype=np.int64))
-
-
-def _positions(path: str) -> Iterator[tuple[int, str]]:
-    for batch in read_batches(path, ["position", "product_group"]):
-        yield from zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)

@@ -67,9 +67,7 @@ def keep_withdrawn(night: Night, making: Making, workspace: Workspace) -> None:
         "run_id": night.run_id,
         "decided_at": when,
         "findings": "[]",
-        "model_digest": making.model_digest,
-        "decode_digest": making.decode_digest,
-        "check_config_digest": making.check_config_digest,
+        **making.columns,
     }
     table = workspace.rejects(night.line)
     table.create(REJECTS, stats=("item_id", "locale", "run_id"))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from aigc_core.errors import CommitConflict, LakeUnusable
@@ -134,9 +134,13 @@ class Table:
         return self._once(key, note, swap)
 
     def upsert_once(self, change: Change, *, key: str, note: Mapping[str, str]) -> Commit:
-        """Put rows in the place of those whose key matches, add the others, drop those gone: one commit a key."""
+        """Put rows in the place of those whose key matches, add the others, drop those gone: one commit a key.
+
+        Columns that the rows have and the table lacks are added first, in a commit of their own.
+        """
 
         def swap(table: DeltaTable, how: CommitProperties) -> None:
+            _widen(table, change.rows().schema)
             # The log spells paths as addresses: a name of plain letters is spelt the same everywhere.
             name = key if is_safe_id(key) else fingerprint(key)
             actions = file_actions(table, Path(self.uri), change, f"{name}-{table.version()}")
@@ -177,6 +181,14 @@ def _version_of(table: DeltaTable, key: str) -> int:
     """The version that the key's commit made; the current one where the log was cleaned since."""
     found = (int(entry["version"]) for entry in table.history() if entry.get("key") == key)
     return next(found, table.version())
+
+
+def _widen(table: DeltaTable, schema: pa.Schema) -> None:
+    """Add the columns the table lacks: a write of files of our own cannot."""
+    there = {field.name for field in table.schema().fields}
+    lacking = [field for field in Schema.from_arrow(schema).fields if field.name not in there]
+    if lacking:
+        table.alter.add_columns(lacking, commit_properties=CommitProperties(max_commit_retries=0))
 
 
 class _delta_errors:

@@ -19,20 +19,24 @@ if TYPE_CHECKING:
 COMPARED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "attributes": ("attributes_digest",),
-        "prompt": ("prompt_digest",),
+        "prompt": ("template_digest",),
+        "examples": ("examples_digest",),
         "model": ("model_digest",),
-        "sampling": ("decode_digest",),
+        "engine": ("engine", "dtype"),
+        "sampling": ("sampling_digest",),
         "rules": ("check_config_digest",),
     }
 )
 """What may have changed since a text was decided, most telling first -> the columns that tell."""
+WHOLE: Mapping[str, str] = MappingProxyType({"template_digest": "prompt_digest", "sampling_digest": "decode_digest"})
+"""Column that rows of an older lake lack -> the one that tells of it together with more, and answers for it there."""
 BIT: Mapping[str, int] = MappingProxyType({name: 1 << place for place, name in enumerate(COMPARED)})
 """What may have changed -> its bit in the columns `published_changed` and `refused_changed`."""
 Side = Literal["published", "refused"]
 TOGETHER = 20_000
 """Most rows of a batch."""
 _MEMORY = "512MB"
-_COLUMNS = tuple(dict.fromkeys(name for names in COMPARED.values() for name in names))
+_COLUMNS = (*dict.fromkeys(name for names in COMPARED.values() for name in names), *WHOLE.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,7 @@ class Known:
 
         Args:
             catalogue: Parquet file with `position`, `item_id`, `attributes_digest`, `attributes` and `missing`.
-            now: tonight's value of every column in `COMPARED` but the attributes' digest.
+            now: tonight's value of every column in `COMPARED` and `WHOLE` but the attributes' digest.
         """
         import duckdb
 
@@ -173,11 +177,16 @@ def _changed(side: str, *, judged: str) -> str:
     for name, columns in COMPARED.items():
         if name == "attributes":
             continue
-        differs = " OR ".join(f"coalesce({side}.{column} <> ${column}, false)" for column in columns)
+        differs = " OR ".join(_differs(side, column) for column in columns)
         if name == "rules" and judged:
             differs = f"({differs}) AND NOT EXISTS ({_VERDICT.format(side=side, judged=judged)})"
         bits.append(f"CASE WHEN {differs} THEN {BIT[name]} ELSE 0 END")
     return " | ".join(bits)
+
+
+def _differs(side: str, column: str) -> str:
+    known = [column, WHOLE[column]] if column in WHOLE else [column]
+    return f"coalesce({', '.join(f'{side}.{name} <> ${name}' for name in known)}, false)"
 
 
 _VERDICT = """

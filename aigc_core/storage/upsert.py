@@ -32,7 +32,7 @@ class Change:
     """What one commit does to the rows of a table."""
 
     rows: Callable[[], Rows]
-    """Opens the new rows; called twice. Their keys are held in memory, nothing else is."""
+    """Opens the new rows; called more than once. Their keys are held in memory, nothing else is."""
     on: tuple[str, ...]
     """Columns whose values identify a row."""
     gone: pa.Table | None = None
@@ -98,7 +98,10 @@ def _write(folder: Path, name: str, schema: pa.Schema, batches: Iterator[pa.Reco
 
 
 def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
-    return pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+    table = pa.Table.from_batches([batch])
+    for name in set(schema.names) - set(table.column_names):
+        table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
+    return table.select(schema.names).cast(schema)
 
 
 def _added(path: Path, rows: int) -> AddAction:

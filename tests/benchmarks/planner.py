@@ -33,7 +33,15 @@ from aigc_core.workspace import REPOSITORY
 LINE = "fashion_description"
 TOGETHER = 50_000
 MAKING = Making(
-    engine="hf", dtype="float32", model_digest="m", prompt_digest="p", decode_digest="d", check_config_digest="c"
+    engine="hf",
+    dtype="float32",
+    model_digest="m",
+    template_digest="t",
+    examples_digest="e",
+    prompt_digest="p",
+    sampling_digest="s",
+    decode_digest="d",
+    check_config_digest="c",
 )
 PAIRS = [{"name": name, "value": f"some {name} of it"} for name in ("name", "type", "appearance", "colour", "section")]
 
@@ -71,8 +79,13 @@ def shelf(span: range) -> pa.Table:
             "locale": ["en"] * count,
             "run_id": ["run-1"] * count,
             "attributes_digest": digests,
+            "template_digest": ["t"] * count,
+            "examples_digest": ["e"] * count,
             "prompt_digest": ["p"] * count,
             "model_digest": ["m"] * count,
+            "engine": ["hf"] * count,
+            "dtype": ["float32"] * count,
+            "sampling_digest": ["s"] * count,
             "decode_digest": ["d"] * count,
             "check_config_digest": ["c"] * count,
             "content_sha256": [f"{number:064d}" for number in numbers],

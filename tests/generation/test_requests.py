@@ -2,23 +2,28 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from shop import LINE, Made, Shop, item
+from shop import LINE, Made, Shop, item, rows_of
 
 from aigc_core.catalog.outcomes import REJECTS, keep_rejects
 from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.contracts.content_line import ContentLine
+from aigc_core.contracts.prompt import Prompts
 from aigc_core.generation.deciding import FAILS_TOO, HOLDS
+from aigc_core.generation.requests import making_of
 from aigc_core.records import RequestSet
 from aigc_core.storage.groups import is_held_out
 
 pytest_plugins = ("shop_fixtures",)
 
 KNOWN = [item(1), item(2, feature="bad")]
+LATER = ["template_digest", "examples_digest", "engine", "dtype", "sampling_digest"]
+"""Columns that the tables of an older lake lack."""
 
 
 def decided(shop: Shop, made: Made) -> None:
@@ -76,7 +81,7 @@ def test_a_column_the_model_is_not_shown_asks_nothing(second: Shop) -> None:
 
 
 def test_a_changed_prompt_asks_again(second: Shop) -> None:
-    assert second.requests(KNOWN, "run-2", making=second.making(prompt_digest="another")).reasons == {
+    assert second.requests(KNOWN, "run-2", making=second.making(template_digest="another")).reasons == {
         "prompt changed": 4
     }
 
@@ -99,9 +104,18 @@ def test_a_refusal_that_new_rules_would_accept_is_asked_for_again(second: Shop) 
 
 
 @pytest.mark.parametrize(
-    ("changed", "reason"), [("model_digest", "model changed"), ("decode_digest", "sampling changed")]
+    ("changed", "reason"),
+    [
+        ("model_digest", "model changed"),
+        ("examples_digest", "examples changed"),
+        ("engine", "engine changed"),
+        ("dtype", "engine changed"),
+        ("sampling_digest", "sampling changed"),
+    ],
 )
-def test_model_and_sampling_ask_again_only_for_what_was_refused(second: Shop, changed: str, reason: str) -> None:
+def test_examples_model_engine_and_sampling_ask_again_only_for_what_was_refused(
+    second: Shop, changed: str, reason: str
+) -> None:
     requests = second.requests(KNOWN, "run-2", making=second.making(**{changed: "another"}))
     assert requests.reasons == {"published before": 2, reason: 2}
     asked = rows(requests).filter(pc.is_null(rows(requests)["state"]))
@@ -161,13 +175,44 @@ def test_a_limit_above_the_catalogue_is_the_catalogue(shop: Shop) -> None:
     assert shop.requests([item(1)], limit=9).requests == 2
 
 
-def test_a_changed_model_asks_again_where_the_recipe_says_so(second: Shop) -> None:
-    generation = second.line.recipe.generation.model_copy(update={"regenerate_on": frozenset({"model"})})
+@pytest.mark.parametrize(
+    ("watched", "changed"),
+    [("model", "model_digest"), ("examples", "examples_digest"), ("engine", "engine"), ("engine", "dtype")],
+)
+def test_another_change_asks_again_where_the_recipe_says_so(second: Shop, watched: str, changed: str) -> None:
+    generation = second.line.recipe.generation.model_copy(update={"regenerate_on": frozenset({watched})})
     recipe = second.line.recipe.model_copy(update={"generation": generation})
     watching = replace(second, line=replace(second.line, recipe=recipe))
-    assert watching.requests(KNOWN, "run-2", making=second.making(model_digest="x")).reasons == {"model changed": 4}
-    unwatched = watching.requests(KNOWN, "run-3", making=second.making(prompt_digest="x"))
+    asked = watching.requests(KNOWN, "run-2", making=second.making(**{changed: "x"}))
+    assert asked.reasons == {f"{watched} changed": 4}
+    unwatched = watching.requests(KNOWN, "run-3", making=second.making(template_digest="x"))
     assert unwatched.reasons == {"published before": 2, "prompt changed": 2}
+
+
+def test_engine_and_numeric_type_are_told_apart_from_the_sampling(shop: Shop) -> None:
+    made = partial(making_of, Prompts(shop.line.recipe), shop.model, check_config_digest="c")
+    sampling = shop.line.recipe.sampling
+    one, other = made(sampling=sampling, dtype="float32"), made(sampling=sampling, dtype="int8")
+    cooler = made(sampling=replace(sampling, temperature=0.1), dtype="float32")
+    assert one.sampling_digest == other.sampling_digest != cooler.sampling_digest
+    assert (one.engine, one.dtype, other.dtype) == ("template", "float32", "int8")
+    assert len({making.digest for making in (one, other, cooler)}) == 3
+
+
+def test_a_lake_of_an_older_release_is_planned_and_written_on(shop: Shop) -> None:
+    """Its tables have no columns for the engine and the examples; what they do not tell has not changed."""
+    decided(shop, shop.made(KNOWN))
+    for table in (shop.shelf, shop.rejects):
+        older = table.dataset().to_table().drop_columns(LATER)
+        table.replace_once(lambda older=older: older, key="older", note={})  # type: ignore[misc]
+    assert shop.requests(KNOWN, "run-2").reasons == {"published before": 2, "rejected before": 2}
+    assert shop.requests(KNOWN, "run-3", making=shop.making(engine="x")).to_generate == 0
+    more = [*KNOWN, item(3), item(4, feature="bad")]
+    decided(shop, shop.made(more, "run-4"))
+    assert {row["item_id"]: row["engine"] for row in rows_of(shop.shelf)} == {"S-001": None, "S-003": "template"}
+    assert {row["item_id"]: row["engine"] for row in rows_of(shop.rejects)} == {"S-002": None, "S-004": "template"}
+    reasons = shop.requests(more, "run-5", making=shop.making(engine="x")).reasons
+    assert reasons == {"published before": 4, "rejected before": 2, "engine changed": 2}
 
 
 @pytest.mark.parametrize(
@@ -191,9 +236,8 @@ def test_what_was_never_judged_is_tried_again(shop: Shop, state: str, reason: st
 def refuse(shop: Shop, requests: RequestSet, *, state: str, reason: str) -> None:
     """Keep these requests as refused with such a reason."""
     making = shop.making()
-    digests = {name: getattr(making, name) for name in ("model_digest", "decode_digest", "check_config_digest")}
     when = datetime(2026, 1, 1, tzinfo=UTC)
-    decision = {"state": state, "reason": reason, "decided_at": when, "text": "", "findings": "[]", **digests}
+    decision = {"state": state, "reason": reason, "decided_at": when, "text": "", "findings": "[]", **making.columns}
     table = pa.Table.from_pylist([row | decision for row in rows(requests).to_pylist()], schema=REJECTS)
     shop.rejects.create(REJECTS, stats=("item_id",))
     shop.rejects.append_once(lambda: table, key="refused", note={})

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from shop import Shop, generated, item, pair, read_line, write_line, write_rows
+from shop import Shop, generated, item, pair, read_line, rows_of, walk, write_line, write_rows
 
 from aigc_core.errors import ModelInvalid, SourceInvalid
 from aigc_core.night import intake, pin, steps
-from aigc_core.records import Examples, Night
+from aigc_core.records import Examples, Night, RunSummary
 from aigc_core.storage.progress import release
 
 pytest_plugins = ("shop_fixtures",)
@@ -79,6 +79,35 @@ def test_other_examples_are_another_prompt(showing: Shop) -> None:
     other = pin.start(replace(showing.order([item(1), item(2), item(40)]), corpus=corpus))
     planned(other)
     assert len(digests | {row["prompt_digest"] for row in requests_of(showing, other)}) == 2
+
+
+def on_the_shelf(shop: Shop, pairs: range, *, date: str) -> RunSummary:
+    """A whole night over an item, with a corpus of these pairs."""
+    corpus = write_rows(shop.root / "corpus.jsonl", [pair(number) for number in pairs])
+    return walk(pin.start(replace(shop.order([item(1)], date=date), corpus=corpus)))
+
+
+def test_other_examples_leave_the_shelf_alone(showing: Shop) -> None:
+    first = on_the_shelf(showing, range(30), date="2026-01-01")
+    second = on_the_shelf(showing, range(10, 50), date="2026-01-02")
+    assert (first.planned, second.planned) == ({"new": 2}, {"published before": 2})
+    digests = [
+        {row["prompt_digest"] for row in pq.read_table(showing.folder(run).file("requests.parquet")).to_pylist()}
+        for run in (first.run_id, second.run_id)
+    ]
+    assert {row["prompt_digest"] for row in rows_of(showing.shelf)} == digests[0] != digests[1]
+    write_line(showing.root / "lines", few_shot={"count": 1})
+    assert on_the_shelf(showing, range(10, 50), date="2026-01-03").planned == {"prompt changed": 2}
+
+
+def test_other_examples_write_again_where_the_recipe_says_so(showing: Shop) -> None:
+    generation = showing.line.recipe.generation.model_dump(mode="json") | {"regenerate_on": ["examples"]}
+    write_line(showing.root / "lines", **SHOWN, generation=generation)
+    on_the_shelf(showing, range(30), date="2026-01-01")
+    before = {row["request_key"] for row in rows_of(showing.shelf)}
+    assert on_the_shelf(showing, range(30), date="2026-01-02").planned == {"published before": 2}
+    assert on_the_shelf(showing, range(10, 50), date="2026-01-03").planned == {"examples changed": 2}
+    assert not before & {row["request_key"] for row in rows_of(showing.shelf)}
 
 
 def test_the_night_ends_and_goes_on_with_the_examples_it_began_with(showing: Shop) -> None:

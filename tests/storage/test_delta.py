@@ -110,6 +110,19 @@ def test_an_update_leaves_files_without_a_replaced_row_alone(table: Table) -> No
     assert texts_of(table) == {"a": "1", "b": "3"}
 
 
+def test_an_update_with_more_columns_adds_them_to_the_table(table: Table) -> None:
+    upsert(table, "one", a="1", b="1")
+    upsert(table, "two", c="2")
+    wider = rows(a="3").append_column("engine", pa.array(["hf"]))
+    commit = table.upsert_once(Change(rows=lambda: wider, on=KEY), key="three", note={})
+    assert commit == Commit(4, repeated=False)
+    found = {row["item_id"]: (row["text"], row["engine"]) for row in table.dataset().to_table().to_pylist()}
+    assert found == {"a": ("3", "hf"), "b": ("1", None), "c": ("2", None)}
+    assert table.dataset().schema.field("text").metadata == {b"AIGC": b"labelled"}
+    again = table.upsert_once(Change(rows=lambda: wider, on=KEY), key="four", note={})
+    assert again == Commit(5, repeated=False)
+
+
 def test_an_old_key_is_still_found_after_other_commits(table: Table) -> None:
     upsert(table, "one", a="1")
     upsert(table, "two", a="2")

@@ -14,7 +14,10 @@ from aigc_core.storage.known import BIT, Known
 from aigc_core.storage.tombstones import TOMBSTONES, Tombstones
 
 LOCALES = ("zh", "en")
-NOW = {name: f"{name} now" for name in ("prompt_digest", "model_digest", "decode_digest", "check_config_digest")}
+LATER = ("template_digest", "examples_digest", "engine", "dtype", "sampling_digest")
+"""Columns that tables of an older lake lack."""
+DIGESTS = ("prompt_digest", "model_digest", "decode_digest", "check_config_digest")
+NOW = {name: f"{name} now" for name in (*DIGESTS, *LATER)}
 THEN = {"attributes_digest": "a", **NOW}
 
 
@@ -71,9 +74,12 @@ def test_what_was_published_stands_at_its_item_and_locale(known: Known, catalogu
     ("column", "name"),
     [
         ("attributes_digest", "attributes"),
-        ("prompt_digest", "prompt"),
+        ("template_digest", "prompt"),
+        ("examples_digest", "examples"),
         ("model_digest", "model"),
-        ("decode_digest", "sampling"),
+        ("engine", "engine"),
+        ("dtype", "engine"),
+        ("sampling_digest", "sampling"),
         ("check_config_digest", "rules"),
     ],
 )
@@ -82,6 +88,49 @@ def test_each_change_has_its_bit(known: Known, catalogue: str, column: str, name
     fill(known.rejects, decision("b", "run-1") | {column: "then"})
     found = beside(known, catalogue, "en")
     assert (found[1]["published_changed"], found[2]["refused_changed"]) == (BIT[name], BIT[name])
+
+
+def before(decided: dict[str, Any]) -> dict[str, Any]:
+    """The decision as an older lake told of it."""
+    return {name: value for name, value in decided.items() if name not in LATER}
+
+
+def test_what_a_row_does_not_tell_has_not_changed(known: Known, catalogue: str) -> None:
+    fill(known.published, before(decision("a", "run-1")))
+    fill(known.rejects, before(decision("b", "run-1")))
+    found = beside(known, catalogue, "en")
+    assert (found[1]["published_changed"], found[2]["refused_changed"]) == (0, 0)
+
+
+def test_rows_of_an_older_lake_stand_beside_newer_ones(known: Known, catalogue: str) -> None:
+    unknown = dict.fromkeys(LATER)
+    fill(known.published, decision("a", "run-1") | {"engine": "then"}, decision("b", "run-1") | unknown)
+    assert [row["published_changed"] for row in beside(known, catalogue, "en")] == [None, BIT["engine"], 0]
+
+
+@pytest.mark.parametrize(("whole", "name"), [("decode_digest", "sampling"), ("prompt_digest", "prompt")])
+def test_what_an_older_lake_tells_together_is_compared_together(
+    known: Known, catalogue: str, whole: str, name: str
+) -> None:
+    fill(known.published, before(decision("a", "run-1")) | {whole: "then"})
+    assert beside(known, catalogue, "en")[1]["published_changed"] == BIT[name]
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "one", "other", "rest"),
+    [
+        ("decode_digest", "engine", "engine", "sampling", "sampling_digest"),
+        ("prompt_digest", "examples_digest", "examples", "prompt", "template_digest"),
+    ],
+)
+def test_what_is_told_apart_is_compared_apart(
+    known: Known, catalogue: str, whole: str, part: str, one: str, other: str, rest: str
+) -> None:
+    another = {part: "then", whole: "then"}
+    fill(known.published, decision("a", "run-1") | another)
+    fill(known.rejects, decision("a", "run-1") | another | {rest: "then"})
+    found = beside(known, catalogue, "en")[1]
+    assert (found["published_changed"], found["refused_changed"]) == (BIT[one], BIT[one] | BIT[other])
 
 
 def test_the_latest_refusal_counts(known: Known, catalogue: str) -> None:
