@@ -161,7 +161,7 @@ def generate_shard(shard: Shard, engine: Callable[[], Generator], sampling: Samp
 
 
 def _generate(shard: Shard, engine: Callable[[], Generator], sampling: Sampling, folder: RunFolder) -> Part:
-    started = time.monotonic()
+    began, started = datetime.now(UTC), time.monotonic()
     asked = _asked(shard)
     named = {row["request_key"]: row for row in asked.select(_NAMED).to_pylist()}
     rows = _rows_there(shard, named, folder)
@@ -183,6 +183,7 @@ def _generate(shard: Shard, engine: Callable[[], Generator], sampling: Sampling,
         return kept
     part = _part(shard, table, path, digest, seconds=time.monotonic() - started - (loaded - opened))
     facts = {
+        "began_at": began.isoformat(timespec="milliseconds"),
         "seconds_loading": round(loaded - opened, 3),
         "rows_reused": reused,
         "rows_written": len(missing),

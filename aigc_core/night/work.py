@@ -21,7 +21,9 @@ from aigc_core.storage.progress import RunFolder
 from aigc_core.workspace import open_workspace
 
 WAIT = 0.5
-"""Seconds between two looks at what others hold or plan."""
+"""Seconds between two looks at what others hold."""
+SOON = 0.05
+"""Seconds between two looks whether the next attempt is planned: a matter of seconds, on an idle machine."""
 
 
 def work(task: Task) -> Task:
@@ -68,7 +70,7 @@ class _Worker:
         while left:
             held = [shard for shard in left if not self._written(shard)]
             if len(held) == len(left):
-                _wait(len(left))
+                _wait(len(left), WAIT)
             left = held
 
     def _written(self, shard: Shard) -> bool:
@@ -91,11 +93,11 @@ def _planned(folder: RunFolder, attempt: int, *, seconds: float) -> tuple[Shard,
         planned = folder.recall(plan_step(attempt), tuple[Shard, ...])
         if planned is not None:
             return planned
-        _wait(0)
+        _wait(0, SOON)
     return ()
 
 
-def _wait(shards: int) -> None:
+def _wait(shards: int, seconds: float) -> None:
     # Told, because a worker that tells nothing is taken for one that hangs.
     report_progress(Progress(stage="wait", done=0, total=shards, unit="shards"))
-    time.sleep(WAIT)
+    time.sleep(seconds)

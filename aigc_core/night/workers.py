@@ -21,8 +21,10 @@ from aigc_core.storage.files import read_json
 from aigc_core.storage.journal import FLIGHT, Journal
 from aigc_core.storage.progress import RunFolder
 
-LOOK = 0.25
+LOOK = 0.1
 """Seconds between two looks at workers and shards."""
+COUNT = 1.0
+"""Seconds between two counts of rows."""
 MOST_DEATHS = 8
 """Ends of workers, with nothing gained in between, after which an attempt is given up."""
 IDLE = 2.5
@@ -60,7 +62,7 @@ class Crew:
         self._working: list[str] = []
         self._deaths = 0
         self._gained: object = None
-        self._gained_at = time.monotonic()
+        self._gained_at = self._counted_at = time.monotonic()
         self._tally = _Tally((), folder)
         self.meter = Meter(recipe, night.engine, 0)
 
@@ -105,7 +107,9 @@ class Crew:
         wanted = min(self._count, self._tally.unwritten)
         while len(self._working) < wanted:
             self._working.append(pool.start(self._task, of=self._count))
-        self._look()
+        if time.monotonic() - self._counted_at > COUNT:
+            self._counted_at = time.monotonic()
+            self._look()
 
     def _opened(self) -> Pool:
         if self._generation.fan_out == "processes":
