@@ -48,7 +48,7 @@ def write_batch(night: Night, model: ModelVersion, requests: RequestSet) -> Batc
     bar = cast("UUID", create_progress_artifact(0.0, description=f"Texts of {night.run_id}"))
     parts: list[Part] = []
     verdicts: list[Verdicts] = []
-    with workers.crew(night, requests, WorkPool()) as crew:
+    with workers.crew(night, model, requests, WorkPool()) as crew:
         for _attempt in steps.attempts(night):
             for shard in crew.written(steps.next_shards(night, requests, tuple(parts), tuple(verdicts))):
                 parts.append(write_texts(night, model, shard))

@@ -6,7 +6,7 @@ from shop import Shop, item, read_line
 
 from aigc_core.night import intake, pin, steps, workers
 from aigc_core.night.pools import Ended
-from aigc_core.records import Batch, Night, RequestSet, Shard, Task
+from aigc_core.records import Batch, ModelVersion, Night, RequestSet, Shard, Task
 from aigc_core.storage.files import read_json, read_table
 from aigc_core.storage.progress import release
 
@@ -45,9 +45,11 @@ class Nowhere:
 
 def write_together(night: Night, shards: tuple[Shard, ...]) -> None:
     """Have the night's workers write an attempt."""
-    requests = pin.open_night(night)[2].recall("requests", RequestSet)
+    folder = pin.open_night(night)[2]
+    requests, model = folder.recall("requests", RequestSet), folder.recall("model", ModelVersion)
     assert requests is not None
-    with workers.crew(night, requests, Nowhere()) as crew:
+    assert model is not None
+    with workers.crew(night, model, requests, Nowhere()) as crew:
         assert tuple(crew.written(shards)) == shards
 
 

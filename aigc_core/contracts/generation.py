@@ -75,10 +75,11 @@ class Generation(Strict):
     json_text: str | None = None
     """Property of the object that becomes the text; the rest is dropped. None: the JSON is the text."""
     attempts: int = Field(3, ge=1, le=10)
-    workers: Literal["auto"] | Annotated[int, Field(ge=0, le=64)] = 1
+    workers: Literal["auto"] | Annotated[int, Field(ge=0, le=64)] = "auto"
     """Processes that write side by side, each with the engine in it; 0: the night's own process, with no watchdog.
-    `auto` is one a core for hf and ct2 on a CPU, else one. Engines that compute nothing here, template and endpoint,
-    and what fits the slots at once, are written in the night's own process unless two or more are asked for."""
+    `auto` is one a core for hf and ct2 on a CPU, as far as the memory holds the model so often, and one on a GPU.
+    Engines that compute nothing here, template and endpoint, are written in the night's own process unless two or more
+    are asked for; so is, with `auto` and 1, what one filling of the slots writes."""
     fan_out: Literal["processes", "prefect", "ray"] = "processes"
     """Where workers run: children of the night on its machine, flow runs on the Prefect work pool `gpu`, or tasks of
     the Ray cluster that RAY_ADDRESS names, else of one on this machine. All need the same lake at the same path."""
@@ -104,7 +105,7 @@ class Generation(Strict):
 
     @model_validator(mode="after")
     def _options_compose(self) -> "Generation":
-        refusals = [self.refusal(self.engine), self._mark_refusal(), self._schema_refusal()]
+        refusals = [self.refusal(self.engine), self._mark_refusal(), self._schema_refusal(), self._place_refusal()]
         if found := next((refusal for refusal in refusals if refusal), None):
             raise ValueError(found)
         return self
@@ -140,6 +141,11 @@ class Generation(Strict):
                 f"{self.sampling.top_k}: its tournament is held among so many tokens"
             )
         return None
+
+    def _place_refusal(self) -> str | None:
+        if self.fan_out == "processes" or self.workers not in ("auto", 0):
+            return None
+        return f"`fan_out: {self.fan_out}` needs `workers`: how many there are cannot be seen from here"
 
     def _schema_refusal(self) -> str | None:
         if self.json_schema is None:

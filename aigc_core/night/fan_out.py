@@ -2,26 +2,31 @@
 
 import math
 import os
+from pathlib import Path
 
 from aigc_core.contracts.generation import Generation
 from aigc_core.engines.loading import pick_device
+from aigc_core.records import ModelVersion
+
+COMPUTING = ("hf", "ct2", "vllm")
+"""Engines that compute in the process they are in."""
+PROCESS_BYTES = 2**30
+"""What a worker takes beside its model: the libraries, the cache of its slots, a shard."""
+WEIGHTS_HELD = 2.5
+"""A worker's model in memory over its weights on disk: bf16 becomes fp32, and packing holds some of it twice."""
 
 
-def worker_count(engine: str, generation: Generation) -> int:
+def worker_count(model: ModelVersion, generation: Generation) -> int:
     """Workers to write with; 0 where the night's own process writes."""
-    computes = engine in ("hf", "ct2", "vllm")
+    computes = model.engine in COMPUTING
     if generation.workers == "auto":
-        return _cores_to_write(engine) if computes else 0
+        return _side_by_side(model) if computes else 0
     if generation.fan_out == "processes" and not computes and generation.workers == 1:
         return 0
     return generation.workers
 
 
-def _cores_to_write(engine: str) -> int:
-    return len(os.sched_getaffinity(0)) if engine != "vllm" and pick_device(None) == "cpu" else 1
-
-
-def rows_a_shard(left: int, engine: str, generation: Generation) -> int:
+def rows_a_shard(left: int, model: ModelVersion, generation: Generation) -> int:
     """Rows a shard: the recipe's, or fewer where several workers would else end at different times.
 
     Args:
@@ -29,8 +34,17 @@ def rows_a_shard(left: int, engine: str, generation: Generation) -> int:
 
     Every worker gets equally many shards of nearly equal size; none is smaller than one filling of the slots.
     """
-    workers, most = worker_count(engine, generation), generation.shard_rows
+    workers, most = worker_count(model, generation), generation.shard_rows
     if workers < 2 or not left:
         return most
     rounds = math.ceil(left / (workers * most))
     return min(most, max(generation.slots, math.ceil(left / (workers * rounds))))
+
+
+def _side_by_side(model: ModelVersion) -> int:
+    """One process a core where a CPU computes and the memory holds as many models; else one."""
+    if model.engine == "vllm" or pick_device(None) != "cpu":
+        return 1
+    weights = sum(path.stat().st_size for path in Path(model.path).glob("*.safetensors"))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(len(os.sched_getaffinity(0)), int(memory // (PROCESS_BYTES + WEIGHTS_HELD * weights))))

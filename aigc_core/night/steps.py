@@ -182,7 +182,9 @@ def next_shards(
 
     attempt = max((verdict.attempt for verdict in verdicts), default=0) + 1
     refused = sum(verdict.rows - verdict.accepted for verdict in verdicts if verdict.attempt == attempt - 1)
-    rows = rows_a_shard(refused or requests.to_generate, night.engine, line.recipe.generation)
+    model = folder.recall("model", ModelVersion)
+    generation = line.recipe.generation
+    rows = rows_a_shard(refused or requests.to_generate, model, generation) if model else generation.shard_rows
     settled = settled_shards(folder, attempt, shard_rows=rows)
     return settled if settled is not None else folder.make(plan_step(attempt), make)
 

@@ -16,7 +16,7 @@ from aigc_core.night.pin import open_night
 from aigc_core.night.pools import Ended, Pool
 from aigc_core.night.ray_cluster import RayCluster
 from aigc_core.night.work import is_written
-from aigc_core.records import Night, RequestSet, Shard, Task
+from aigc_core.records import ModelVersion, Night, RequestSet, Shard, Task
 from aigc_core.storage.files import read_json
 from aigc_core.storage.journal import FLIGHT, Journal
 from aigc_core.storage.progress import RunFolder
@@ -32,14 +32,14 @@ IDLE = 2.5
 
 
 @contextmanager
-def crew(night: Night, requests: RequestSet, work_pool: Pool) -> Iterator["Crew"]:
+def crew(night: Night, model: ModelVersion, requests: RequestSet, work_pool: Pool) -> Iterator["Crew"]:
     """The night's workers while the block runs; the engine in each stays loaded from attempt to attempt.
 
     Args:
         work_pool: where workers go with `fan_out: prefect`.
     """
     _, line, folder = open_night(night)
-    workers = Crew(night, folder, line.recipe, work_pool)
+    workers = Crew(Task(lake=night.lake, run_id=night.run_id), folder, line.recipe, model, work_pool)
     workers.meter.to_generate = requests.to_generate
     try:
         yield workers
@@ -52,19 +52,19 @@ def crew(night: Night, requests: RequestSet, work_pool: Pool) -> Iterator["Crew"
 class Crew:
     """The workers of one night."""
 
-    def __init__(self, night: Night, folder: RunFolder, recipe: Recipe, work_pool: Pool) -> None:
-        self._task = Task(lake=night.lake, run_id=night.run_id)
+    def __init__(self, task: Task, folder: RunFolder, recipe: Recipe, model: ModelVersion, work_pool: Pool) -> None:
+        self._task = task
         self._folder = folder
         self._generation = recipe.generation
         self._work_pool = work_pool
-        self._count = worker_count(night.engine, recipe.generation)
+        self._count = worker_count(model, recipe.generation)
         self._pool: Pool | None = None
         self._working: list[str] = []
         self._deaths = 0
         self._gained: object = None
         self._gained_at = self._counted_at = time.monotonic()
         self._tally = _Tally((), folder)
-        self.meter = Meter(recipe, night.engine, 0)
+        self.meter = Meter(recipe, model.engine, 0)
 
     def written(self, shards: Sequence[Shard]) -> Iterator[Shard]:
         """The shards in order, each as soon as workers have written it; at once where this process is to write.
@@ -94,8 +94,8 @@ class Crew:
     def _fits_at_once(self, missing: Sequence[Shard]) -> bool:
         """Whether one filling of the slots writes all of it: a process costs more than that."""
         rows = sum(shard.rows for shard in missing)
-        alone = self._count == 1 or len(missing) == 1
-        return self._generation.fan_out == "processes" and alone and rows <= self._generation.slots
+        asked = self._generation.fan_out != "processes" or self._generation.workers not in ("auto", 1)
+        return not asked and rows <= self._generation.slots
 
     def _tend(self) -> None:
         pool = self._pool = self._pool or self._opened()

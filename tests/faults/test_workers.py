@@ -17,7 +17,7 @@ from aigc_core.errors import RecipeInvalid, Stopped, WorkersFailed
 from aigc_core.generation.flight import HUNG
 from aigc_core.generation.shards import PART, journal_of, part_step
 from aigc_core.night import pin, workers
-from aigc_core.records import Night, RequestSet
+from aigc_core.records import ModelVersion, Night, Task
 from aigc_core.storage.claims import Claims
 from aigc_core.storage.files import read_table
 from aigc_core.storage.progress import release
@@ -121,17 +121,23 @@ def test_workers_that_tell_nothing_are_named_killed_and_replaced(
 
 def test_a_worker_that_fails_says_why(roomy: Shop) -> None:
     night, shards = planned(roomy)
-    roomy.folder(night.run_id).file("model.json").unlink()
+    folder = roomy.folder(night.run_id)
+    model = folder.recall("model", ModelVersion)
+    assert model is not None
+    crew = workers.Crew(Task(lake=night.lake, run_id=night.run_id), folder, roomy.line.recipe, model, Nowhere())
+    folder.file("model.json").unlink()
     with pytest.raises(WorkersFailed, match="has no night or no model yet"):
-        write_together(night, shards)
+        list(crew.written(shards))
+    crew.stop(done=False)
 
 
 def test_what_a_person_can_mend_keeps_its_exit_code(roomy: Shop) -> None:
     night, shards = planned(roomy)
-    requests = roomy.folder(night.run_id).recall("requests", RequestSet)
-    assert requests is not None
+    folder = roomy.folder(night.run_id)
+    model = folder.recall("model", ModelVersion)
+    assert model is not None
     recipe = roomy.root / "lines" / roomy.line.name / "recipe.yaml"
-    crew = workers.Crew(night, roomy.folder(night.run_id), roomy.line.recipe, Nowhere())
+    crew = workers.Crew(Task(lake=night.lake, run_id=night.run_id), folder, roomy.line.recipe, model, Nowhere())
     recipe.write_text(recipe.read_text("utf-8").replace("A tiny shop", "Another shop"), "utf-8")
     with pytest.raises(RecipeInvalid, match=r"changed while run .* was under way") as told:
         list(crew.written(shards))
