@@ -4,11 +4,12 @@ from typing import cast
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import run_deployment
 from prefect.states import Cancelling, Pending
 
-from aigc_core.errors import WorkersFailed
+from aigc_core.errors import UserError, WorkersFailed
 from aigc_core.night.pools import Ended
 from aigc_core.records import Task
 
@@ -24,6 +25,7 @@ class WorkPool:
 
     def start(self, task: Task, *, of: int) -> str:
         """Trigger a flow run; its name is the run's id."""
+        _require_deployed()
         parameters = {"lake": task.lake, "run_id": task.run_id}
         run = cast("FlowRun", run_deployment(DEPLOYMENT, parameters=parameters, timeout=0, as_subflow=False))
         self._runs.append(str(run.id))
@@ -46,6 +48,17 @@ class WorkPool:
     def _state_of(self, worker: str) -> State[object]:
         with get_client(sync_client=True) as client:
             return client.read_flow_run(UUID(worker)).state or Pending()
+
+
+def _require_deployed() -> None:
+    wanted = DeploymentFilter(name=DeploymentFilterName(any_=[DEPLOYMENT.split("/")[1]]))
+    with get_client(sync_client=True) as client:
+        if not client.read_deployments(deployment_filter=wanted):
+            raise UserError(
+                f"The deployment {DEPLOYMENT} is not known to this Prefect server.",
+                "With `fan_out: prefect` a night asks it for workers.",
+                "Start `aigc up`, or deploy infra/prefect.yaml, and let PREFECT_API_URL name that server.",
+            )
 
 
 def _failure(state: State[object]) -> WorkersFailed | None:

@@ -105,6 +105,8 @@ class Crew:
                 self._working.remove(worker)
                 self._part_with(worker, ended)
         wanted = min(self._count, self._tally.unwritten)
+        if len(self._working) < wanted and self._generation.fan_out != "processes":
+            self._tell(f"{wanted} workers asked for: {self._generation.fan_out}")
         while len(self._working) < wanted:
             self._working.append(pool.start(self._task, of=self._count))
         if time.monotonic() - self._counted_at > COUNT:
