@@ -1,7 +1,7 @@
 """The audit: one decision per row from findings, duplicates and the output contract; one for the run from its gates."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,9 @@ def audit(batch: Batch, bench: Bench, shelf: Table, path: Path) -> AuditReport:
         IntegrityBroken: a sealed file's bytes differ from the batch's record.
     """
     _require_sealed(batch)
-    duplicates = exact_duplicates(_candidates(batch), published=_on_the_shelf(shelf), scratch=path.parent / "scratch")
+    duplicates = exact_duplicates(
+        _candidates(batch), published=shelf.stream(SHELVED.names), scratch=path.parent / "scratch"
+    )
     states, reasons, unlabelled, errors = Counter[str](), Counter[str](), 0, 0
     with ParquetSink(path, DECISIONS) as sink:
         for table in _tables(batch):
@@ -117,10 +119,6 @@ def _candidates(batch: Batch) -> Iterator[pa.RecordBatch]:
     for path in batch.paths:
         table = read_table(path, [*OWNED.names, "accepted"])
         yield from table.filter(table["accepted"]).to_batches()
-
-
-def _on_the_shelf(shelf: Table) -> Iterable[pa.RecordBatch]:
-    return shelf.dataset().to_batches(columns=SHELVED.names) if shelf.exists() else ()
 
 
 def _unlabelled(rows: pa.Table) -> int:

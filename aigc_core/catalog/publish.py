@@ -180,7 +180,7 @@ def _require_gone(shelf: Shelf, version: int) -> None:
 
 def _on_shelf(table: Table, version: int, run_id: str) -> Iterator[pa.RecordBatch]:
     """The run's rows in that version. Cast before they are filtered: Arrow cannot filter what a merge writes."""
-    for rows in table.dataset(version).to_batches(columns=[*_COMPARED, "run_id"]):
+    for rows in table.stream([*_COMPARED, "run_id"], version=version):
         plain = rows.cast(pa.schema([(name, pa.string()) for name in rows.schema.names]))
         yield plain.filter(pc.equal(plain.column("run_id"), run_id))
 

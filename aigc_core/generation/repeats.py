@@ -18,9 +18,8 @@ def repeated_requests(verdicts: Sequence[Verdicts], shelf: Table, folder: RunFol
     """
     if not verdicts:
         return frozenset()
-    published = shelf.dataset().to_batches(columns=SHELVED.names) if shelf.exists() else ()
     scratch = folder.file("scratch", "repeats")
-    return frozenset(exact_duplicates(_accepted(verdicts), published=published, scratch=scratch))
+    return frozenset(exact_duplicates(_accepted(verdicts), published=shelf.stream(SHELVED.names), scratch=scratch))
 
 
 def _accepted(verdicts: Sequence[Verdicts]) -> Iterator[pa.RecordBatch]:

@@ -6,7 +6,7 @@ first and commits without retries, so that of two writers one wins and the other
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from aigc_core.storage.upsert import Change, file_actions
 
 Rows = Any
 """A `pa.Table` or a `pa.RecordBatchReader`; Arrow ships no types."""
+THIN: Mapping[str, Any] = {"use_threads": False, "batch_readahead": 1, "fragment_readahead": 1}
+"""How a large table is scanned: Arrow otherwise reads half a gigabyte ahead of a slow consumer."""
 _TRIES = 8
 _SORTING = "512MB"
 
@@ -61,6 +63,11 @@ class Table:
     def dataset(self, version: int | None = None) -> ds.Dataset:
         """The rows as an Arrow dataset: filters and columns are pushed down."""
         return self._open(version).to_pyarrow_dataset()
+
+    def stream(self, columns: Sequence[str], *, version: int | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of these columns, a batch at a time; nothing is read far ahead; none without a table."""
+        if self.exists():
+            yield from self.dataset(version).scanner(columns=list(columns), **THIN).to_batches()
 
     def ordered(self, column: str, scratch: Path, *, version: int) -> Iterator[pa.RecordBatch]:
         """A version's rows in the order of a column, at most 2,000 at a time; sorting spills to the scratch folder."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aigc_core.storage.delta import Table
+from aigc_core.storage.delta import THIN, Table
 from aigc_core.storage.tombstones import Tombstones
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Known:
             return False
         wanted = pc.field("check_config_digest") == rules
         columns = ["item_id", "locale", "of_run", "holds"]
-        found = self.rejudged.dataset().scanner(columns=columns, filter=wanted, **_THIN)
+        found = self.rejudged.dataset().scanner(columns=columns, filter=wanted, **THIN)
         connection.register("rejudged", found.to_reader())
         connection.execute("CREATE TEMP TABLE judged AS SELECT * FROM rejudged")
         return bool(connection.sql("SELECT count(*) FROM judged").fetchall()[0][0])
@@ -156,10 +156,6 @@ class Beside:
         yield from self._connection.sql(query, params=[self._catalogue]).to_arrow_reader(2000)
 
 
-_THIN = {"use_threads": False, "batch_readahead": 1, "fragment_readahead": 1}
-"""Arrow reads far ahead of a slow consumer: half a gigabyte on a large table."""
-
-
 def _rows(table: Table, columns: Sequence[str]) -> pa.RecordBatchReader:
     types = {"decided_at": pa.timestamp("us", "UTC")}
     if not table.exists():
@@ -168,7 +164,7 @@ def _rows(table: Table, columns: Sequence[str]) -> pa.RecordBatchReader:
     dataset = table.dataset()
     there = set(dataset.schema.names)
     wanted = {name: pc.field(name) if name in there else pc.scalar(pa.scalar(None, pa.string())) for name in columns}
-    return dataset.scanner(columns=wanted, **_THIN).to_reader()
+    return dataset.scanner(columns=wanted, **THIN).to_reader()
 
 
 def _changed(side: str, *, judged: str) -> str:
