@@ -17,6 +17,7 @@ AigcError                 exit 1  anything unexpected
 ├── ConservationBroken            rows went missing or were counted twice
 ├── IntegrityBroken               bytes on disk differ from their manifest
 ├── TrainingFailed                fine-tuning did not end in a usable model
+├── EngineBroken                  the engine fails on every row, not on one
 ├── WorkersFailed                 worker processes ended again and again, or with an error
 ├── Stopped               exit 75 told to stop: the same command goes on
 ├── CommitConflict                another writer was first: refresh and try again
@@ -110,6 +111,10 @@ class IntegrityBroken(AigcError):
 
 class TrainingFailed(AigcError):
     """Fine-tuning did not end in a usable model."""
+
+
+class EngineBroken(AigcError):
+    """The engine of this process fails on every row, for example because its device is gone."""
 
 
 class WorkersFailed(AigcError):

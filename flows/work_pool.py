@@ -1,13 +1,14 @@
 """Workers as flow runs on the Prefect work pool `gpu`."""
 
+from collections.abc import Mapping, Sequence
 from typing import cast
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName, FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import run_deployment
-from prefect.states import Cancelling, Pending
+from prefect.states import Cancelling, Crashed
 
 from aigc_core.errors import UserError, WorkersFailed
 from aigc_core.night.pools import Ended
@@ -18,6 +19,8 @@ DEPLOYMENT = "write-shards/write-shards"
 
 class WorkPool:
     """The pool that the deployment `write-shards` names; Prefect's limits say how many of its runs go at once."""
+
+    seconds_between_looks = 5.0
 
     def __init__(self) -> None:
         """Nothing is asked of the server before the first worker."""
@@ -31,23 +34,23 @@ class WorkPool:
         self._runs.append(str(run.id))
         return str(run.id)
 
-    def ended(self, worker: str) -> Ended | None:
-        """How a flow run ended."""
-        state = self._state_of(worker)
-        if not state.is_final():
-            return None
-        killed = state.is_crashed() or state.is_cancelled()
-        return Ended(killed=killed, said=state.message or "", error=_failure(state))
+    def ended(self, workers: Sequence[str]) -> Mapping[str, Ended]:
+        """How flow runs ended; all are asked for in one call."""
+        wanted = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(worker) for worker in workers]))
+        with get_client(sync_client=True) as client:
+            runs = client.read_flow_runs(flow_run_filter=wanted)
+        return {str(run.id): _how(run.state) for run in runs if run.state and run.state.is_final()}
+
+    def forget(self, worker: str) -> None:
+        """Say that it crashed, so that the pool's limit counts it no more."""
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(UUID(worker), Crashed(message="Lost: it wrote nothing any more."), force=True)
 
     def stop(self, *, done: bool) -> None:
         """Cancel the runs that still go, unless the work is done: then they end by themselves."""
         with get_client(sync_client=True) as client:
             for run in () if done else self._runs:
                 client.set_flow_run_state(UUID(run), Cancelling())
-
-    def _state_of(self, worker: str) -> State[object]:
-        with get_client(sync_client=True) as client:
-            return client.read_flow_run(UUID(worker)).state or Pending()
 
 
 def _require_deployed() -> None:
@@ -61,5 +64,6 @@ def _require_deployed() -> None:
             )
 
 
-def _failure(state: State[object]) -> WorkersFailed | None:
-    return WorkersFailed(f"A run of {DEPLOYMENT} failed: {state.message}.") if state.is_failed() else None
+def _how(state: State[object]) -> Ended:
+    failed = WorkersFailed(f"A run of {DEPLOYMENT} failed: {state.message}.")
+    return Ended(in_order=state.is_completed(), said=state.message or "", error=failed if state.is_failed() else None)

@@ -1,5 +1,6 @@
 """Nights with workers, cut small: eight shards of six rows, and an item whose English text never ends."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shop import Shop, item, read_line
@@ -33,10 +34,15 @@ def endless(shop: Shop) -> dict[str, str]:
 class Nowhere:
     """The work pool of nights that have none."""
 
+    seconds_between_looks = 1.0
+
     def start(self, task: Task, *, of: int) -> str:
         raise AssertionError((task, of))
 
-    def ended(self, worker: str) -> Ended | None:
+    def ended(self, workers: Sequence[str]) -> Mapping[str, Ended]:
+        raise AssertionError(workers)
+
+    def forget(self, worker: str) -> None:
         raise AssertionError(worker)
 
     def stop(self, *, done: bool) -> None:
@@ -69,7 +75,8 @@ def texts(batch: Batch) -> list[tuple[str, str, str]]:
 
 def writers(shop: Shop, night: Night) -> list[int]:
     """Process that wrote each part."""
-    found = [read_json(path) for path in sorted(shop.folder(night.run_id).file("parts").glob("*.json"))]
+    parts = sorted(shop.folder(night.run_id).file("parts").glob("[!.]*.json"))
+    found = [read_json(path) for path in parts]
     return [one["facts"]["process"]["pid"] for one in found if isinstance(one, dict)]
 
 

@@ -32,9 +32,14 @@ class Rules:
 
 def screen(part: Part, shard: Shard, rules: Rules, folder: RunFolder) -> Verdicts:
     """Judge every text of a part; it is accepted when no finding is worse than a warning and the contract holds."""
-    step = f"verdicts/a{part.attempt}-{part.number:05d}-{part.sha256[:12]}-{rules.digest[:8]}"
+    step = verdict_step(part, rules.digest)
     path = folder.file(f"{step}.parquet")
     return folder.keep(step, Verdicts, lambda: (_screen(part, shard, rules, path), [path]))
+
+
+def verdict_step(part: Part, rules: str) -> str:
+    """Where the verdicts on a part are noted, by the digest of the rules they were made by."""
+    return f"verdicts/a{part.attempt}-{part.number:05d}-{part.sha256[:12]}-{rules[:8]}"
 
 
 def _screen(part: Part, shard: Shard, rules: Rules, path: Path) -> Verdicts:

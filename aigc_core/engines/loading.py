@@ -169,6 +169,13 @@ def _unloadable(what: str, folder: Path, error: Exception) -> ModelInvalid:
     )
 
 
+def gpu_count() -> int:
+    """GPUs this process may use."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def pick_device(device: str | None) -> str:
     """The device asked for, or `cuda` when there is one and `cpu` otherwise.
 

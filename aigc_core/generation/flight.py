@@ -1,7 +1,8 @@
 """Writing the rows that are missing, so that a row that kills its process or its engine ends alone.
 
-What is in flight is marked before the engine begins. A process that ends without a word and without a new row in the
-journal died of exactly those rows; after two such deaths they are cut in halves, down to the one row that is at fault.
+What is in flight is marked before the engine begins. A process that ends without a word died over those rows that the
+journal does not hold; after two such deaths they are cut in halves, down to the one row that is at fault. An engine
+that raises is tried on halves at once; one that fails on row after row, and then on one it wrote before, is broken.
 """
 
 from collections.abc import Generator as Yielding
@@ -11,19 +12,23 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from aigc_core.engines.base import GeneratedText, Generator, TextRequest
-from aigc_core.errors import AigcError
+from aigc_core.errors import AigcError, EngineBroken
 from aigc_core.records import Sampling
 from aigc_core.storage.journal import Journal
 from aigc_core.storage.processes import Process, this_process
 
 DEATHS = 2
-"""Deaths without a new row after which rows in flight are cut in halves, or given up."""
+"""Deaths after which rows in flight are cut in halves, and a single one is given up."""
 DIED = "the process died twice while writing this row"
 HUNG = "writing this row made no progress, twice, until its process was ended"
 GIVEN_UP = (DIED, HUNG)
 """Errors of rows that no later attempt asks for: they would cost two more processes."""
 LEAST_PATIENCE = 1 / 8
 """Of the seconds without progress that a worker is given, when its rows are suspects."""
+SUSPECT = 3
+"""Rows failed one after another after which the engine is tried on a row that it wrote before."""
+HOPELESS = 16
+"""Rows failed one after another after which an engine that wrote none yet is taken for broken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +38,7 @@ class Flight:
     groups: tuple[tuple[str, ...], ...]
     """Request keys; the first group is being written, the others wait."""
     deaths: int
-    """Of processes, over the first group, without a new row."""
-    journaled: int
-    """Rows in the journal when it was marked."""
+    """Of processes, over the first group."""
     process: Process
     stalls: int = 0
     """How often a process was ended because these rows, or more rows around them, made no progress."""
@@ -60,24 +63,24 @@ def write_missing(
     Args:
         requests: what the journal does not hold yet.
         journal: told what is in flight; the caller adds the rows.
+
+    Raises:
+        EngineBroken: the engine, not a row, is at fault.
     """
-    journaled = journal.read().num_rows
     by_key = {request.key: request for request in requests}
     told = told_by(journal)
-    groups, deaths, poisoned = resumed(told, list(by_key), journaled)
+    groups, deaths, poisoned = resumed(told, list(by_key))
     stalls = told.stalls if told else 0
     for key in poisoned:
-        journaled += 1
         yield _failed(key, HUNG if told and told.stalled else DIED)
+    health = _Health(writing)
     try:
         while groups:
             journal.flush()
             # Spelt out: taking a record of thousands of keys apart costs more than writing it.
-            flight = {"groups": groups, "deaths": deaths, "journaled": journaled, "process": this_process()}
-            journal.mark(flight | {"stalls": stalls})
-            for text in _written([by_key[key] for key in groups[0]], writing):
-                yield text
-                journaled += 1
+            journal.mark({"groups": groups, "deaths": deaths, "process": this_process(), "stalls": stalls})
+            yield from _written([by_key[key] for key in groups[0]], writing, health)
+            yield from health.cleared()
             groups, deaths = groups[1:], 0
     finally:
         # Whatever ends in good order, an error or a signal that was heard, is no death.
@@ -86,39 +89,48 @@ def write_missing(
 
 def told_by(journal: Journal) -> Flight | None:
     """What the worker before had in flight when it died; None when it ended in good order or lives."""
-    try:
-        flight = TypeAdapter(Flight).validate_python(journal.marked())
-    except ValidationError:
+    flight = _flight(journal)
+    if flight is None:
         return None
     here = flight.process.host == this_process().host
     return None if here and not flight.process.surely_dead() else flight
 
 
+def _flight(journal: Journal) -> Flight | None:
+    try:
+        return TypeAdapter(Flight).validate_python(journal.marked())
+    except ValidationError:
+        return None
+
+
 def patience(journal: Journal, seconds: float) -> float:
-    """Seconds without progress that the rows in flight are given: fewer each time some of them were the cause."""
-    told = journal.marked()
-    stalls = told.get("stalls", 0) if isinstance(told, dict) else 0
-    return seconds * float(max(LEAST_PATIENCE, 0.5**stalls))
+    """Seconds without progress that this process is given: fewer each time the rows it has in flight were the cause."""
+    own = _own_flight(journal)
+    return seconds * float(max(LEAST_PATIENCE, 0.5**own.stalls)) if own else seconds
 
 
 def mark_stalled(journal: Journal) -> int:
-    """Note that the rows in flight made no progress, before their process is ended; how many they are."""
-    told = journal.marked()
-    if not isinstance(told, dict):
+    """Note that this process's rows made no progress, before it is ended; how many they are, 0 before it has any."""
+    own = _own_flight(journal)
+    if own is None:
         return 0
-    journal.mark({**told, "stalled": True, "stalls": told.get("stalls", 0) + 1})
-    return len(told["groups"][0])
+    told = {"groups": own.groups, "deaths": own.deaths, "process": own.process}
+    journal.mark(told | {"stalled": True, "stalls": own.stalls + 1})
+    return len(own.groups[0])
 
 
-def resumed(
-    told: Flight | None, missing: Sequence[str], journaled: int
-) -> tuple[list[tuple[str, ...]], int, tuple[str, ...]]:
+def _own_flight(journal: Journal) -> Flight | None:
+    """What this very process has in flight; None while it loads its engine, or has nothing."""
+    flight = _flight(journal)
+    return flight if flight and flight.process == this_process() and flight.groups else None
+
+
+def resumed(told: Flight | None, missing: Sequence[str]) -> tuple[list[tuple[str, ...]], int, tuple[str, ...]]:
     """(groups to write in order, deaths over the first of them, keys to give up).
 
     Args:
         told: what was in flight when a process died.
         missing: keys without a row, in order.
-        journaled: rows in the journal now.
     """
     if not missing:
         return [], 0, ()
@@ -129,8 +141,8 @@ def resumed(
     known = {key for group in kept for key in group}
     kept.append(tuple(key for key in missing if key not in known))
     first, rest = kept[0], [group for group in kept[1:] if group]
-    if not first or (journaled > told.journaled and not told.stalled):
-        return [group for group in (first, *rest) if group], 0, ()
+    if not first:
+        return rest, 0, ()
     deaths = told.deaths + 1
     # A process may be killed for what other processes do; one that stood still did so over these rows.
     if deaths < DEATHS and not (told.stalled and len(first) > 1):
@@ -140,26 +152,73 @@ def resumed(
     return [first[: len(first) // 2], first[len(first) // 2 :], *rest], 0, ()
 
 
-def _written(requests: Sequence[TextRequest], writing: Writing) -> Iterator[GeneratedText]:
+class _Health:
+    """Tells rows that an engine fails on from an engine that fails on every row, such as one whose device is gone."""
+
+    def __init__(self, writing: Writing) -> None:
+        self._writing = writing
+        self._good: TextRequest | None = None
+        self._held: list[GeneratedText] = []
+
+    def wrote(self, request: TextRequest) -> list[GeneratedText]:
+        """The engine works: rows that failed before did so by themselves."""
+        self._good = request
+        return self.cleared()
+
+    def failed(self, request: TextRequest, error: Exception) -> list[GeneratedText]:
+        """Keep a failed row back until it is known whether the engine works; the rows of which that is known.
+
+        Raises:
+            EngineBroken: it does not.
+        """
+        self._held.append(_failed(request.key, f"The engine failed: {type(error).__name__}: {error}"))
+        if len(self._held) < (HOPELESS if self._good is None else SUSPECT):
+            return []
+        if self._good is not None and self._writes(self._good):
+            return self.cleared()
+        raise EngineBroken(
+            f"The engine failed on {len(self._held)} rows one after another, at last: {type(error).__name__}: {error}.",
+            "It fails on a row that it wrote before, too." if self._good else "It wrote none before.",
+            "Look at the device and the model; the same command goes on where it stopped.",
+        ) from error
+
+    def cleared(self) -> list[GeneratedText]:
+        """The failed rows that were kept back."""
+        held, self._held = self._held, []
+        return held
+
+    def _writes(self, request: TextRequest) -> bool:
+        writing = self._writing
+        try:
+            return bool(list(writing.generator.generate([request], sampling=writing.sampling, attempt=writing.attempt)))
+        except Exception:  # noqa: BLE001 -- whatever it is, the engine does not write
+            return False
+
+
+def _written(requests: Sequence[TextRequest], writing: Writing, health: _Health) -> Iterator[GeneratedText]:
     left = {request.key: request for request in requests}
     try:
         for text in writing.generator.generate(requests, sampling=writing.sampling, attempt=writing.attempt):
-            if left.pop(text.key, None) is not None:
+            request = left.pop(text.key, None)
+            if request is not None:
+                yield from health.wrote(request)
                 yield text
     except AigcError:
         raise
     except Exception as error:  # noqa: BLE001 -- whatever an engine dies of, only the row at fault may fail
-        yield from _apart(list(left.values()), writing, error)
+        yield from _apart(list(left.values()), writing, health, error)
 
 
-def _apart(requests: Sequence[TextRequest], writing: Writing, error: Exception) -> Iterator[GeneratedText]:
+def _apart(
+    requests: Sequence[TextRequest], writing: Writing, health: _Health, error: Exception
+) -> Iterator[GeneratedText]:
     if len(requests) == 1:
-        yield _failed(requests[0].key, f"The engine failed: {type(error).__name__}: {error}")
+        yield from health.failed(requests[0], error)
         return
     half = len(requests) // 2
     for part in (requests[:half], requests[half:]):
         if part:
-            yield from _written(part, writing)
+            yield from _written(part, writing, health)
 
 
 def _failed(key: str, error: str) -> GeneratedText:

@@ -2,14 +2,16 @@
 
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from aigc_core.contracts.generation import Generation
-from aigc_core.engines.loading import pick_device
+from aigc_core.engines.loading import gpu_count
 from aigc_core.records import ModelVersion
 
 COMPUTING = ("hf", "ct2", "vllm")
 """Engines that compute in the process they are in."""
+CGROUP = Path("/sys/fs/cgroup")
 PROCESS_BYTES = 2**30
 """What a worker takes beside its model: the libraries, the cache of its slots, a shard."""
 WEIGHTS_HELD = 2.5
@@ -42,9 +44,27 @@ def rows_a_shard(left: int, model: ModelVersion, generation: Generation) -> int:
 
 
 def _side_by_side(model: ModelVersion) -> int:
-    """One process a core where a CPU computes and the memory holds as many models; else one."""
-    if model.engine == "vllm" or pick_device(None) != "cpu":
+    """A process a GPU; without one, a process a core, as far as the memory holds as many models."""
+    if model.engine == "vllm":
         return 1
+    if gpus := gpu_count():
+        return gpus if model.engine == "hf" else 1
     weights = sum(path.stat().st_size for path in Path(model.path).glob("*.safetensors"))
+    return max(1, min(_cores(), int(_memory() // (PROCESS_BYTES + WEIGHTS_HELD * weights))))
+
+
+def _cores() -> int:
+    """Cores this process may use, a container's share of them rounded up."""
+    cores = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError):
+        share, period = (CGROUP / "cpu.max").read_text("ascii").split()
+        return min(cores, math.ceil(int(share) / int(period)))
+    return cores
+
+
+def _memory() -> int:
+    """Bytes of memory, in a container those it may use."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(len(os.sched_getaffinity(0)), int(memory // (PROCESS_BYTES + WEIGHTS_HELD * weights))))
+    with suppress(OSError, ValueError):
+        return min(memory, int((CGROUP / "memory.max").read_text("ascii")))
+    return memory

@@ -1,5 +1,6 @@
 """Where workers run: what the night asks of child processes, of a Ray cluster, of Prefect's workers."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,23 +12,30 @@ from aigc_core.records import Task
 class Ended:
     """How a worker ended."""
 
-    killed: bool
-    """By a signal or with its host: another one can go on."""
+    in_order: bool
+    """It had nothing left to do."""
     said: str = ""
     """Its last words."""
     error: AigcError | None = None
-    """What it ended with by its own word: another one would end the same way."""
+    """What it ended with by its own word."""
 
 
 class Pool(Protocol):
     """A place for workers."""
 
+    seconds_between_looks: float
+    """How often it may be asked how workers ended."""
+
     def start(self, task: Task, *, of: int) -> str:
         """Start one of so many workers; its name."""
         ...
 
-    def ended(self, worker: str) -> Ended | None:
-        """How a worker ended; None while it works, or waits for its turn."""
+    def ended(self, workers: Sequence[str]) -> Mapping[str, Ended]:
+        """How workers ended, of those that did; the others work, or wait for their turn."""
+        ...
+
+    def forget(self, worker: str) -> None:
+        """Take a worker for lost: end what can be ended of it, and let its place go."""
         ...
 
     def stop(self, *, done: bool) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aigc_core.audit.screen import verdict_step
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.errors import WorkersFailed
 from aigc_core.events import Progress, report_progress
@@ -15,10 +16,10 @@ from aigc_core.generation.shards import journal_of, part_step, plan_step
 from aigc_core.night.pin import RUN, open_night
 from aigc_core.night.steps import attempts, judge_shard, write_shard
 from aigc_core.night.watch import Watch
-from aigc_core.records import ModelVersion, Night, Part, Shard, Task
+from aigc_core.records import ModelVersion, Night, Part, Shard, Task, Verdicts
 from aigc_core.storage.claims import Claims
 from aigc_core.storage.progress import RunFolder
-from aigc_core.workspace import open_workspace
+from aigc_core.workspace import open_workspace, row_checks, rules_digest
 
 WAIT = 0.5
 """Seconds between two looks at what others hold."""
@@ -42,7 +43,7 @@ def work(task: Task) -> Task:
     _, line, _ = open_night(night)
     stall = line.recipe.generation.stall_seconds
     with Watch(stall) as watch:
-        worker = _Worker(line=line, model=model, folder=folder, claims=Claims(folder.file("claims")), watch=watch)
+        worker = _Worker(line=line, model=model, folder=folder, rules=rules_of(line), watch=watch)
         for attempt in attempts(night):
             shards = _planned(folder, attempt, seconds=stall)
             if not shards:
@@ -51,9 +52,15 @@ def work(task: Task) -> Task:
     return task
 
 
-def is_written(shard: Shard, folder: RunFolder) -> bool:
-    """Whether a shard's texts stand, whole."""
-    return folder.recall(part_step(shard), Part) is not None
+def rules_of(line: ContentLine) -> str:
+    """Digest of the rules that texts are judged by."""
+    return rules_digest(line, row_checks(line))
+
+
+def is_done(shard: Shard, folder: RunFolder, rules: str) -> bool:
+    """Whether a shard's texts stand, and what the rules of that digest say of them."""
+    part = folder.recall(part_step(shard), Part)
+    return part is not None and folder.recall(verdict_step(part, rules), Verdicts) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,23 +68,23 @@ class _Worker:
     line: ContentLine
     model: ModelVersion
     folder: RunFolder
-    claims: Claims
+    rules: str
     watch: Watch
 
     def write(self, shards: Sequence[Shard]) -> None:
-        """Return when all of an attempt's shards are written, by this worker or by others."""
+        """Return when all of an attempt's shards are done, by this worker or by others."""
         left = list(shards)
         while left:
-            held = [shard for shard in left if not self._written(shard)]
+            held = [shard for shard in left if not self._done(shard)]
             if len(held) == len(left):
                 _wait(len(left), WAIT)
             left = held
 
-    def _written(self, shard: Shard) -> bool:
-        """Whether the shard stands written, after writing it where nobody else does."""
-        if is_written(shard, self.folder):
+    def _done(self, shard: Shard) -> bool:
+        """Whether the shard is written and judged, after doing so where nobody else does."""
+        if is_done(shard, self.folder, self.rules):
             return True
-        claim = self.claims.claim(Path(part_step(shard)).name)
+        claim = Claims(self.folder.file("claims")).claim(Path(part_step(shard)).name)
         if claim is None:
             return False
         with claim, self.watch.over(f"shard {shard.attempt}-{shard.number}", journal_of(shard, self.folder)):

@@ -92,12 +92,15 @@ class Claim:
         self._thread.start()
 
     def heartbeat(self) -> bool:
-        """Say that one is alive; False when the work was claimed by another since."""
-        try:
+        """Say that one is alive; False when the work was claimed by another since.
+
+        Raises:
+            OSError: the folder cannot be reached.
+        """
+        with suppress(FileNotFoundError):
             os.utime(self._path)
-        except OSError:
-            return False
-        return _last(self._path.parent) == self.fence
+            return _last(self._path.parent) == self.fence
+        return False
 
     def release(self) -> None:
         """Let the work go: whoever comes next may take it."""
@@ -115,8 +118,10 @@ class Claim:
 
     def _live(self, beat: float) -> None:
         while not self._ended.wait(beat):
-            if not self.heartbeat():
-                return
+            # A file system that fails for a moment ends no claim.
+            with suppress(OSError):
+                if not self.heartbeat():
+                    return
 
 
 def _created(path: Path) -> bool:

@@ -137,7 +137,8 @@ def write_table(path: Path, table: pa.Table, footer: Mapping[str, str] | None = 
     """Write one table atomically and return the file's SHA-256."""
     with ParquetSink(path, table.schema, footer) as sink:
         sink.write(table)
-    return sha256_of(path)
+    with lake_errors(path):
+        return sha256_of(path)
 
 
 def write_by_content(folder: Path, stem: str, table: pa.Table) -> tuple[Path, str]:

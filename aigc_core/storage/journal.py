@@ -1,9 +1,11 @@
 """A journal of finished rows: small immutable Parquet files beside the file that they will become."""
 
+import os
 import secrets
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,7 +36,11 @@ class Journal:
 
     def files(self) -> list[Path]:
         """Its files of rows, sorted by name; those still being written are not among them."""
-        return sorted(path for path in self.folder.glob("*.parquet") if not path.name.startswith("."))
+        found: list[Path] = []
+        # Another worker may end the shard, and remove the folder, while one looks.
+        with suppress(OSError), os.scandir(self.folder) as entries:
+            found = [Path(entry.path) for entry in entries if entry.name.endswith(".parquet")]
+        return sorted(path for path in found if not path.name.startswith("."))
 
     def table(self, path: Path) -> pa.Table | None:
         """A file's rows; None where it is damaged, gone, or of another form."""

@@ -4,6 +4,7 @@ import hashlib
 import os
 import secrets
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ class Process:
     """One process of one host."""
 
     host: str
-    """Eight hexadecimal digits: of the host's name."""
+    """Eight hexadecimal digits: of the host's name, its start, and the container's own count of processes."""
     pid: int
     birth: str
     """Eight hexadecimal digits drawn when the process began."""
@@ -39,7 +40,18 @@ def this_process() -> Process:
 
 @lru_cache(maxsize=1)
 def _host() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+    """Containers may share a host's name and count their processes apart; a host restarted counts anew."""
+    told = [socket.gethostname(), _read("/proc/sys/kernel/random/boot_id")]
+    with suppress(OSError):
+        told.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:8]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 def _runs(pid: int) -> bool:

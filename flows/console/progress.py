@@ -39,6 +39,7 @@ class _Bars(logging.Handler):
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
         self._done: dict[str, int] = {}
+        self._before: dict[str, int] = {}
         self._notes: set[str] = set()
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]ok[/]"),
@@ -63,7 +64,9 @@ class _Bars(logging.Handler):
             return
         if event.done < self._done.get(event.stage, 0):
             self._started[event.stage] = time.monotonic()  # the next shard: its counts begin anew
+            self._before[event.stage] = 0
         self._done[event.stage] = event.done
+        self._before.setdefault(event.stage, event.tokens)
         if event.note and event.note not in self._notes:
             self._notes.add(event.note)
             self._progress.console.print(event.note, style="yellow", markup=False, highlight=False)
@@ -71,7 +74,7 @@ class _Bars(logging.Handler):
             self._started[event.stage] = time.monotonic()
             self._tasks[event.stage] = self._progress.add_task(event.stage, total=event.total, count="", speed="")
         task = self._tasks[event.stage]
-        speed = _speed(event, time.monotonic() - self._started[event.stage])
+        speed = _speed(event, self._before[event.stage], time.monotonic() - self._started[event.stage])
         self._progress.update(task, completed=event.done, total=event.total, count=_count(event), speed=speed)
 
 
@@ -82,6 +85,7 @@ class _Lines(logging.Handler):
         self._last: dict[str, float] = {}
         self._started: dict[str, float] = {}
         self._done: dict[str, int] = {}
+        self._before: dict[str, int] = {}
 
     def __enter__(self) -> None:
         """Nothing to start."""
@@ -96,12 +100,19 @@ class _Lines(logging.Handler):
         now = time.monotonic()
         if event.done < self._done.get(event.stage, 0):
             self._started[event.stage] = now  # the next shard: its counts begin anew
+            self._before[event.stage] = 0
         self._done[event.stage] = event.done
+        before = self._before.setdefault(event.stage, event.tokens)
         started = self._started.setdefault(event.stage, now)
         if now - self._last.get(event.stage, -PLAIN_EVERY) < PLAIN_EVERY and event.done != event.total:
             return
         self._last[event.stage] = now
-        words = [f"{event.stage}: {_count(event)} {event.unit}", _speed(event, now - started), event.left, event.note]
+        words = [
+            f"{event.stage}: {_count(event)} {event.unit}",
+            _speed(event, before, now - started),
+            event.left,
+            event.note,
+        ]
         self._console.print(" ".join(word for word in words if word), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -109,6 +120,7 @@ def _count(event: Event) -> str:
     return f"{event.done:,}" if event.total is None else f"{event.done:,}/{event.total:,}"
 
 
-def _speed(event: Event, seconds: float) -> str:
-    """Tokens a second, or what was spent."""
-    return f"{event.tokens / seconds:,.0f} tokens/s" if event.tokens and seconds > 1 else event.spent
+def _speed(event: Event, before: int, seconds: float) -> str:
+    """Tokens a second since the stage was first heard of, or what was spent."""
+    tokens = event.tokens - before
+    return f"{tokens / seconds:,.0f} tokens/s" if tokens > 0 and seconds > 1 else event.spent

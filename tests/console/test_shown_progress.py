@@ -62,6 +62,17 @@ def test_what_was_spent_and_what_is_left_stand_beside_the_count() -> None:
     assert "0.31 USD" in shown(terminal(), event)
 
 
+@pytest.mark.parametrize("console", [plain(), terminal()], ids=["lines", "bars"])
+def test_what_an_earlier_process_wrote_is_no_speed(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("flows.console.progress.time.monotonic", lambda: now[0])
+    with shown_progress(console):
+        report_progress(Progress(stage="generate", done=900, total=1000, tokens=90_000))
+        now[0] += 10
+        report_progress(Progress(stage="generate", done=1000, total=1000, tokens=100_000))
+    assert "1,000 tokens/s" in console.export_text()
+
+
 def test_bars_show_a_note_once_above_them() -> None:
     said = shown(
         terminal(),

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from shop import Shop, flip, item
 
 from aigc_core.engines.base import GeneratedText, Generator, TextRequest
 from aigc_core.engines.template import TemplateEngine
-from aigc_core.errors import LakeUnusable
-from aigc_core.generation.flight import DIED, Flight, resumed
+from aigc_core.errors import EngineBroken, LakeUnusable
+from aigc_core.generation.flight import DIED, Flight, mark_stalled, patience, resumed
 from aigc_core.generation.shards import Left, generate_shard, journal_of, plan_shards
 from aigc_core.generation.takeover import take_over
 from aigc_core.ids import canonical_json
@@ -189,27 +191,97 @@ def test_a_full_disk_is_told_and_what_was_written_stays(
     assert made(shard, folder).rows == 8
 
 
-def flight(*groups: str, deaths: int = 0, journaled: int = 0) -> Flight:
+def flight(*groups: Sequence[str], deaths: int = 0, stalled: bool = False) -> Flight:
     """What was in flight: a letter a row."""
     return Flight(
         groups=tuple(tuple(group) for group in groups),
         deaths=deaths,
-        journaled=journaled,
+        stalled=stalled,
         process=Process(host=this_process().host, pid=1, birth="0"),
     )
 
 
-def test_two_deaths_without_a_row_cut_the_flight_in_halves() -> None:
-    assert resumed(flight("abcd"), "abcd", 0) == ([tuple("abcd")], 1, ())
-    assert resumed(flight("abcd", deaths=1), "abcd", 0) == ([tuple("ab"), tuple("cd")], 0, ())
-    assert resumed(flight("a", "cd", deaths=1), "acd", 0) == ([tuple("cd")], 0, ("a",))
+def test_two_deaths_cut_what_is_left_of_the_flight_in_halves() -> None:
+    assert resumed(flight("abcd"), "abcd") == ([tuple("abcd")], 1, ())
+    assert resumed(flight("abcd", deaths=1), "abcd") == ([tuple("ab"), tuple("cd")], 0, ())
+    assert resumed(flight("abcde", deaths=1), "bcde") == ([tuple("bc"), tuple("de")], 0, ())
+    assert resumed(flight("a", "cd", deaths=1), "acd") == ([tuple("cd")], 0, ("a",))
 
 
-def test_a_new_row_starts_the_count_anew() -> None:
-    assert resumed(flight("abcd", deaths=1, journaled=3), "bcd", 4) == ([tuple("bcd")], 0, ())
-    assert resumed(flight("a", "cd", deaths=1), "cd", 1) == ([tuple("cd")], 0, ())
-    assert resumed(None, "ab", 5) == ([tuple("ab")], 0, ())
-    assert resumed(flight("ab"), "", 2) == ([], 0, ())
+def test_a_stall_cuts_them_at_once_and_a_single_row_has_two() -> None:
+    assert resumed(flight("abcd", stalled=True), "abcd") == ([tuple("ab"), tuple("cd")], 0, ())
+    assert resumed(flight("a", "b", stalled=True), "ab") == ([("a",), ("b",)], 1, ())
+    assert resumed(flight("a", "b", stalled=True, deaths=1), "ab") == ([("b",)], 0, ("a",))
+
+
+def test_what_was_written_is_no_suspect() -> None:
+    assert resumed(flight("a", "cd", deaths=1), "cd") == ([tuple("cd")], 0, ())
+    assert resumed(None, "ab") == ([tuple("ab")], 0, ())
+    assert resumed(flight("ab"), "") == ([], 0, ())
+
+
+def test_patience_shrinks_with_every_stall_of_rows_this_process_has_in_flight(shop: Shop, requests: RequestSet) -> None:
+    journal = journal_of(beside(shop, requests)[1], shop.folder("run-2"))
+    assert (patience(journal, 80.0), mark_stalled(journal)) == (80.0, 0)
+    for seconds in (80.0, 40.0, 20.0, 10.0, 10.0):
+        assert patience(journal, 80.0) == seconds
+        told = journal.marked()
+        stalls = told["stalls"] if isinstance(told, dict) else 0
+        journal.mark({"groups": [["a", "b"]], "deaths": 0, "process": this_process(), "stalls": stalls})
+        assert mark_stalled(journal) == 2
+
+
+def test_a_stall_while_the_engine_loads_is_not_held_against_the_rows(shop: Shop, requests: RequestSet) -> None:
+    journal = journal_of(beside(shop, requests)[1], shop.folder("run-2"))
+    other = Process(host=this_process().host, pid=1, birth="0")
+    journal.mark({"groups": [["a", "b"]], "deaths": 0, "process": other, "stalls": 3})
+    before = journal.marked()
+    assert (patience(journal, 80.0), mark_stalled(journal), journal.marked()) == (80.0, 0, before)
+
+
+class Breaking(TemplateEngine):
+    """Writes so many rows, and from then on none."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__({})
+        self.left = rows
+
+    def generate(self, requests: Sequence[TextRequest], *, sampling: Sampling, attempt: int) -> Iterator[GeneratedText]:
+        for text in super().generate(requests, sampling=sampling, attempt=attempt):
+            if not self.left:
+                raise RuntimeError("unspecified launch failure")
+            self.left -= 1
+            yield text
+
+
+@pytest.mark.parametrize(("wrote", "why"), [(3, "It fails on a row that it wrote before, too"), (0, "It wrote none")])
+def test_an_engine_that_fails_on_row_after_row_is_broken_and_no_row_is_blamed(shop: Shop, wrote: int, why: str) -> None:
+    requests = shop.requests([item(number) for number in range(1, 13)])
+    folder = shop.folder("run-1")
+    (shard,) = cut(requests, folder, 2000)
+    with pytest.raises(EngineBroken, match=rf"one after another, at last: RuntimeError: unspecified .*{why}"):
+        made(shard, folder, Breaking(wrote))
+    left = journal_of(shard, folder)
+    assert left.read()["finish_reason"].to_pylist() == ["stop"] * wrote
+    assert left.marked() is None
+    assert made(shard, folder).failed == 0
+
+
+def test_rows_side_by_side_that_fail_by_themselves_fail_alone(shop: Shop, requests: RequestSet) -> None:
+    folder, shard = beside(shop, requests)
+    bad = set(keys_of(shard)[2:6])
+
+    class Picky(TemplateEngine):
+        def generate(
+            self, requests: Sequence[TextRequest], *, sampling: Sampling, attempt: int
+        ) -> Iterator[GeneratedText]:
+            for text in super().generate(requests, sampling=sampling, attempt=attempt):
+                if text.key in bad:
+                    raise RuntimeError("the tokenizer choked")
+                yield text
+
+    rows = pq.read_table(made(shard, folder, Picky({})).path).to_pylist()
+    assert {row["request_key"] for row in rows if row["finish_reason"] == "error"} == bad
 
 
 def test_processes_that_write_the_same_shard_harm_nobody(shop: Shop, requests: RequestSet) -> None:
@@ -219,3 +291,23 @@ def test_processes_that_write_the_same_shard_harm_nobody(shop: Shop, requests: R
     assert [process.wait(60) for process in at_once] == [0, 0, 0]
     engine = Failing("none")
     assert (made(shard, folder, engine).rows, engine.asked) == (8, 0)
+
+
+@given(st.integers(1, 300), st.data())
+def test_a_poison_row_is_found_after_few_deaths_whatever_was_written_before_it(rows: int, data: st.DataObject) -> None:
+    keys = [str(number) for number in range(rows)]
+    poison = keys[data.draw(st.integers(0, rows - 1))]
+    missing, told, lost = list(keys), None, 0
+    while poison in missing:
+        groups, deaths, given_up = resumed(told, missing)
+        missing = [key for key in missing if key not in given_up]
+        while groups and poison in missing:
+            written = groups[0][: groups[0].index(poison)] if poison in groups[0] else groups[0]
+            missing = [key for key in missing if key not in written]
+            if poison in groups[0]:
+                lost += 1
+                told = flight(*groups, deaths=deaths)
+                break
+            groups, deaths = groups[1:], 0
+        assert lost <= 2 * (rows.bit_length() + 1)
+    assert not missing or poison not in missing
