@@ -219,7 +219,8 @@ class Shop:
         """What judges earlier texts under tonight's rules."""
         rules = Rules(checks=row_checks(self.line), contract=self.line.description.objects["rows"], digest="")
         judge = partial(rejudge, rules=rules)
-        return Again(judge=judge, rules=making.check_config_digest, path=folder.file("rejudged.parquet"))
+        path, prompts = folder.file("rejudged.parquet"), Prompts(self.line.recipe)
+        return Again(judge=judge, rules=making.check_config_digest, prompts=prompts, path=path)
 
     @property
     def takedowns(self) -> Table:

@@ -12,6 +12,7 @@ from aigc_core.checks.duplicates import signature
 from aigc_core.checks.registry import Judged, run_checks
 from aigc_core.contracts.check import check_rows
 from aigc_core.contracts.model import ObjectContract
+from aigc_core.contracts.prompt import whole_prompt
 from aigc_core.records import Part, Shard, Verdicts
 from aigc_core.storage.files import read_table, write_table
 from aigc_core.storage.progress import RunFolder
@@ -84,7 +85,7 @@ def _with_turns(asked: pa.Table) -> pa.Table:
     if not any(turns):
         return said
     whole = [
-        "\n".join([*(turn["content"] for turn in before), prompt])
+        whole_prompt([turn["content"] for turn in before], prompt)
         for before, prompt in zip(turns, asked["prompt"].to_pylist(), strict=True)
     ]
     return said.set_column(place, said.schema.field("prompt"), pa.array(whole, pa.string()))

@@ -119,6 +119,11 @@ class Prompt:
     turns: tuple[Turn, ...] = ()
     """Said before it; empty without chat."""
 
+    @property
+    def whole(self) -> str:
+        """All that is said: what a system turn says may not be copied either."""
+        return whole_prompt([content for _, content in self.turns], self.text)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
@@ -196,6 +201,11 @@ class Prompts:
         pairs = [{"name": name, "value": value} for name, value in example.attributes]
         asked = prompt_for(self._recipe, example.item_id, locale, pairs, special=self._special)
         return ("user", asked), ("assistant", clean_value(example.text, self._special))
+
+
+def whole_prompt(before: Sequence[str], own: str) -> str:
+    """A prompt with what was said before it."""
+    return "\n".join([*before, own])
 
 
 def require_plain(recipe: Prompting, line: str) -> None:

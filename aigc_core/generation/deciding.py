@@ -67,7 +67,12 @@ def decide(known: pa.RecordBatch, missing: pa.Array, recipe: Recipe, *, retry: b
     again = case.refused_as_now & (case.never_judged | retry)
     settle(again, None, _joined(RETRY, case.refused_state), case.refused_run)
     settle(case.refused_as_now, "unchanged", case.stale(), case.refused_run)
-    settle(case.refused_rules_only & case.fails, "unchanged", _before(case.refused_state, FAILS_TOO), case.refused_run)
+    settle(
+        case.refused_rules_only & case.refused_fails,
+        "unchanged",
+        _before(case.refused_state, FAILS_TOO),
+        case.refused_run,
+    )
     for name, bit in BIT.items():
         settle((case.published_changed & bit) != 0, None, f"{name} changed", case.published_run)
     for name, bit in BIT.items():
@@ -117,6 +122,7 @@ class _Case:
         self.refused_as_now = has_refused & (refused == 0)
         self.refused_rules_only = has_refused & (refused == rules)
         self.holds, self.fails = _flags(known, "holds"), _flags(known, "holds", value=False)
+        self.refused_fails = _flags(known, "refused_holds", value=False)
         reason = _words(known, "refused_reason")
         self.never_judged = _equals(self.refused_state, "failed") | np.fromiter(
             (str(one).endswith(CHECK_FAILED) for one in reason), np.bool_, len(reason)

@@ -134,7 +134,7 @@ def planned(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion, fol
             seen=GroupSet.read(Path(model.path) / GROUPS_FILE),
             limit=night.limit,
             retry_rejected=night.retry_rejected,
-            again=_again(line, folder),
+            again=_again(line, prompts, folder),
         )
         scratch = folder.file("scratch")
         known = workspace.known(line.name, scratch)
@@ -145,9 +145,10 @@ def planned(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion, fol
     return folder.keep("requests", RequestSet, build)
 
 
-def _again(line: ContentLine, folder: RunFolder) -> Again:
+def _again(line: ContentLine, prompts: Prompts, folder: RunFolder) -> Again:
     rules = _rules(line)
-    return Again(judge=partial(rejudge, rules=rules), rules=rules.digest, path=folder.file(REJUDGED_FILE))
+    path = folder.file(REJUDGED_FILE)
+    return Again(judge=partial(rejudge, rules=rules), rules=rules.digest, prompts=prompts, path=path)
 
 
 def _rules(line: ContentLine) -> Rules:

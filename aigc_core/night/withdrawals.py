@@ -10,13 +10,12 @@ from aigc_core.catalog.outcomes import REJECTS
 from aigc_core.contracts.check import UNREADABLE
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.generation.again import REJUDGED
-from aigc_core.generation.deciding import FAILED_RULES
 from aigc_core.generation.requests import Making
-from aigc_core.records import AuditReport, CatalogueSnapshot, Night
+from aigc_core.records import AuditReport, CatalogueSnapshot, Night, RequestSet
 from aigc_core.storage.delta import Table
 from aigc_core.storage.files import read_batches
 from aigc_core.storage.progress import RunFolder
-from aigc_core.storage.shift import gone_from, standing_on
+from aigc_core.storage.shift import failing_without_successor, gone_from, refused_at_planning, standing_on
 from aigc_core.workspace import Workspace
 
 REJUDGED_FILE = "rejudged.parquet"
@@ -28,11 +27,13 @@ def leaving(night: Night, report: AuditReport, line: ContentLine, workspace: Wor
     """Finds what leaves the shelf; None where nothing does.
 
     Texts of items that left the catalogue, where the recipe says so; texts that fail rules made later and got no
-    successor tonight; texts of items under takedown.
+    successor tonight, whatever held that back; texts of items under takedown.
     """
     folder = workspace.run(night.run_id)
     table, gone = workspace.published(line.name), _gone(night, line, workspace, folder)
-    failing = _failing(report, folder)
+    failing = failing_without_successor(
+        folder.file("requests.parquet"), Path(report.decisions), _rejudged(folder), folder.file("scratch")
+    )
     if not failing.num_rows:
         return gone
     fall = _standing(table, failing, folder)
@@ -46,7 +47,7 @@ def remember(night: Night, workspace: Workspace) -> None:
     if not path.exists():
         return
     table = workspace.rejudged(night.line)
-    schema = pa.schema([field for field in REJUDGED if field.name not in ("position", "text")])
+    schema = pa.schema([field for field in REJUDGED if field.name not in ("position", "side", "text")])
     table.create(schema, stats=("item_id", "locale", "check_config_digest"))
     rows = (pa.Table.from_batches([batch]).select(schema.names).cast(schema) for batch in read_batches(path))
     table.append_once(
@@ -59,38 +60,33 @@ def remember(night: Night, workspace: Workspace) -> None:
 def keep_withdrawn(night: Night, making: Making, workspace: Workspace) -> None:
     """Keep the texts that left for failing later rules among the refused ones, once a run: they are not new again."""
     folder = workspace.run(night.run_id)
-    rows = list(_withdrawn(folder))
-    if not rows:
+    requests, rejudged = folder.recall("requests", RequestSet), _rejudged(folder)
+    if requests is None or rejudged is None or not requests.states.get("rejected"):
         return
-    when = pa.scalar(night.started_at).cast(pa.timestamp("us", "UTC")).as_py()
-    told = {
-        "run_id": night.run_id,
-        "decided_at": when,
-        "findings": "[]",
-        **making.columns,
-    }
+    when = pa.scalar(night.started_at).cast(pa.timestamp("us", "UTC"))
+    told = {"run_id": night.run_id, "findings": "[]", **making.columns}
+    constant = {name: pa.scalar(value, pa.string()) for name, value in told.items()} | {"decided_at": when}
     table = workspace.rejects(night.line)
     table.create(REJECTS, stats=("item_id", "locale", "run_id"))
-    kept = pa.Table.from_pylist([row | told for row in rows], schema=REJECTS)
-    table.append_once(lambda: kept, key=f"withdrawn:{night.run_id}", note={"run_id": night.run_id})
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        for batch in refused_at_planning(Path(requests.path), rejudged, folder.file("scratch")):
+            columns = [
+                batch.column(name) if name in batch.schema.names else pa.repeat(constant[name], batch.num_rows)
+                for name in REJECTS.names
+            ]
+            yield from pa.table(columns, names=REJECTS.names).cast(REJECTS).to_batches()
+
+    table.append_once(
+        lambda: pa.RecordBatchReader.from_batches(REJECTS, rows()),
+        key=f"withdrawn:{night.run_id}",
+        note={"run_id": night.run_id},
+    )
 
 
-def _withdrawn(folder: RunFolder) -> Iterator[dict[str, str | None]]:
-    """Requests that ended at planning because the text on the shelf fails the new rules, with that text."""
+def _rejudged(folder: RunFolder) -> Path | None:
     path = folder.file(REJUDGED_FILE)
-    if not path.exists():
-        return
-    texts = {
-        (row["item_id"], row["locale"]): row["text"]
-        for batch in read_batches(path, ["item_id", "locale", "text"])
-        for row in batch.to_pylist()
-        if row["text"] is not None
-    }
-    columns = ["item_id", "locale", "request_key", "state", "reason", "attributes_digest", "prompt_digest"]
-    for batch in read_batches(folder.file("requests.parquet"), columns, rows=20_000):
-        ended = pc.is_in(batch.column("state"), value_set=pa.array(["rejected"]))
-        for row in batch.filter(ended).to_pylist():
-            yield row | {"text": texts[row["item_id"], row["locale"]]}
+    return path if path.exists() else None
 
 
 def _standing(table: Table, keys: pa.Table, folder: RunFolder) -> Leaving:
@@ -114,26 +110,3 @@ def _held_ids(quarantine: Table, snapshot: CatalogueSnapshot) -> pa.Table:
         return pa.table({"item_id": pa.array([], pa.string())})
     mine = (pc.field("door") == "catalogue") & (pc.field("ingested") == snapshot.ingested)
     return quarantine.dataset().to_table(columns=["item_id"], filter=mine & pc.field("item_id").is_valid())
-
-
-def _failing(report: AuditReport, folder: RunFolder) -> pa.Table:
-    """(item_id, locale) of what may not stay as it is and has no new text."""
-    rows = list(_unfit(folder.file("requests.parquet")))
-    asked = pa.array([row["request_key"] for row in rows if row["state"] is None], pa.string())
-    renewed = set(_published(report, asked)) if len(asked) else set()
-    kept = [{name: row[name] for name in _KEYS.names} for row in rows if row["request_key"] not in renewed]
-    return pa.Table.from_pylist(kept, schema=_KEYS)
-
-
-def _unfit(requests: Path) -> Iterator[dict[str, str | None]]:
-    columns = ["item_id", "locale", "request_key", "reason", "state"]
-    for batch in read_batches(requests, columns, rows=20_000):
-        failed = pc.starts_with(batch.column("reason"), FAILED_RULES)
-        withheld = pc.is_in(batch.column("state"), value_set=pa.array(["withheld"]))
-        yield from batch.filter(pc.or_(failed, withheld)).to_pylist()
-
-
-def _published(report: AuditReport, keys: pa.Array) -> Iterator[str]:
-    for batch in read_batches(report.decisions, ["request_key", "state"]):
-        mine = pc.and_(pc.is_in(batch.column("request_key"), keys), pc.equal(batch.column("state"), "published"))
-        yield from batch.filter(mine).column("request_key").to_pylist()

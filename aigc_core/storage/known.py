@@ -115,15 +115,14 @@ class Beside:
 
         Columns: `position` (the item's position times the number of locales plus the locale's rank), `taken`,
         `published_run_id` and `published_changed` (bits of `BIT`; null without a published text), `refused_run_id`,
-        `refused_changed`, `refused_state` and `refused_reason`, `holds` and `judged` (what tonight said of the text
-        and why; null where it said nothing).
+        `refused_changed`, `refused_state` and `refused_reason`, `holds` and `judged` (what tonight said of the
+        published text and why; null where it said nothing), `refused_holds` (of the refused one).
 
         Args:
-            judged: Parquet file with `position`, `holds` and `reason`.
+            judged: Parquet file with `position`, `side`, `holds` and `reason`.
         """
         if judged is None:
-            query = "SELECT *, NULL::BOOLEAN AS holds, NULL::VARCHAR AS judged FROM beside ORDER BY position"
-            yield from self._connection.sql(query).to_arrow_reader(TOGETHER)
+            yield from self._connection.sql(_WITHOUT_VERDICTS).to_arrow_reader(TOGETHER)
         else:
             yield from self._connection.sql(_WITH_VERDICTS, params=[str(judged)]).to_arrow_reader(TOGETHER)
 
@@ -133,11 +132,12 @@ class Beside:
         return int(self._connection.sql(query).fetchall()[0][0])
 
     def texts(self, side: Side, columns: Sequence[str], *, watched: int) -> Iterator[pa.RecordBatch]:
-        """Texts of which nothing changed but the rules, in the order of `position`.
+        """Texts that were judged by other rules than tonight's, in the order of `position`.
 
-        Yields batches with `position`, `item_id`, `locale`, `attributes` and `attributes_digest` of tonight, `of_run`,
-        and the columns asked for. Items under takedown and those that lack an attribute are left out; so are refused
-        texts beside a published one that fits.
+        Yields batches with `position`, `item_id`, `locale`, `product_group`, `category`, `attributes` and
+        `attributes_digest` of tonight, `of_run`, and the columns asked for. Of published texts all that other rules
+        judged, whatever else changed; of refused ones those of which nothing else did, of items that lack no attribute,
+        and beside no published text that fits. Items under takedown are left out.
 
         Args:
             columns: of the side's own table; what it does not have is null.
@@ -146,8 +146,8 @@ class Beside:
         rules = BIT["rules"]
         fits = f"published_run_id IS NOT NULL AND (published_changed & {watched}) = 0"
         chosen = {
-            "published": f"{fits} AND (published_changed & {rules}) <> 0",
-            "refused": f"refused_changed = {rules} AND NOT ({fits})",
+            "published": f"published_run_id IS NOT NULL AND (published_changed & {rules}) <> 0",
+            "refused": f"refused_changed = {rules} AND NOT ({fits}) AND len(items.missing) = 0",
         }
         own = [name for name in columns if name not in ("item_id", "locale", "attributes_digest", "run_id")]
         self._connection.register("texts", self._known.rows(side, ("item_id", "locale", "run_id", *own)))
@@ -223,19 +223,25 @@ FROM requests
 LEFT JOIN shelf ON shelf.item_id = requests.item_id AND shelf.locale = requests.locale
 LEFT JOIN refused ON refused.item_id = requests.item_id AND refused.locale = requests.locale
 """
+_WITHOUT_VERDICTS = """
+SELECT *, NULL::BOOLEAN AS holds, NULL::VARCHAR AS judged, NULL::BOOLEAN AS refused_holds FROM beside ORDER BY position
+"""
 _WITH_VERDICTS = """
-SELECT beside.*, verdicts.holds, verdicts.reason AS judged
-FROM beside LEFT JOIN read_parquet(?) AS verdicts USING (position)
+WITH verdicts AS (SELECT position, side, holds, reason FROM read_parquet(?))
+SELECT beside.*, on_shelf.holds, on_shelf.reason AS judged, refused.holds AS refused_holds
+FROM beside
+LEFT JOIN (FROM verdicts WHERE side = 'published') AS on_shelf USING (position)
+LEFT JOIN (FROM verdicts WHERE side = 'refused') AS refused USING (position)
 ORDER BY position
 """
 _TEXTS = """
 WITH counted AS (SELECT count(*) AS number FROM locales)
-SELECT beside.position, items.item_id, locales.locale, items.attributes, items.attributes_digest,
-       beside.{side}_run_id AS of_run{wanted}
+SELECT beside.position, items.item_id, locales.locale, items.product_group, items.category, items.attributes,
+       items.attributes_digest, beside.{side}_run_id AS of_run{wanted}
 FROM beside
 JOIN read_parquet(?) AS items ON items.position = beside.position // (SELECT number FROM counted)
 JOIN locales ON locales.rank = beside.position % (SELECT number FROM counted)
 JOIN texts ON texts.item_id = items.item_id AND texts.locale = locales.locale AND texts.run_id = beside.{side}_run_id
-WHERE NOT beside.taken AND len(items.missing) = 0 AND {chosen}
+WHERE NOT beside.taken AND {chosen}
 ORDER BY beside.position
 """

@@ -1,6 +1,6 @@
 """What a new version of a table changes, by key: rows that come, change, go. Joined on disk, never in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +73,35 @@ def standing_on(shelf: Table, keys: pa.Table, scratch: Path) -> pa.Table:
     return found.cast(pa.schema([("item_id", pa.string()), ("locale", pa.string())]))
 
 
+def failing_without_successor(requests: Path, decisions: Path, rejudged: Path | None, scratch: Path) -> pa.Table:
+    """(item_id, locale) of what may not stay published and was not renewed: under takedown, or failing new rules.
+
+    Args:
+        requests: the run's, with their states at planning.
+        decisions: the audit's.
+        rejudged: tonight's verdicts on earlier texts, where there are any.
+    """
+    import duckdb
+
+    failing = "" if rejudged is None else _FAILING
+    with duckdb.connect() as connection:
+        _bound(connection, scratch)
+        named = {"requests": str(requests), "decisions": str(decisions)}
+        named |= {} if rejudged is None else {"rejudged": str(rejudged)}
+        found: pa.Table = connection.sql(_UNFIT.format(failing=failing), params=named).to_arrow_table()
+    return found.cast(pa.schema([("item_id", pa.string()), ("locale", pa.string())]))
+
+
+def refused_at_planning(requests: Path, rejudged: Path, scratch: Path) -> Iterator[pa.RecordBatch]:
+    """Requests that ended as `rejected` at planning, each with the text on the shelf that fails, in request order."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        _bound(connection, scratch)
+        named = {"requests": str(requests), "rejudged": str(rejudged)}
+        yield from connection.sql(_REFUSED, params=named).to_arrow_reader(2000)
+
+
 def _bound(connection: "DuckDBPyConnection", scratch: Path) -> None:
     connection.execute(f"SET memory_limit = '{_MEMORY}'")
     connection.execute("SET threads = 1")
@@ -85,6 +114,22 @@ ANTI JOIN (SELECT item_id FROM read_parquet(?) UNION ALL SELECT item_id FROM hel
 ORDER BY ALL
 """
 _STANDING = "SELECT item_id, locale FROM shelf SEMI JOIN keys USING (item_id, locale) ORDER BY ALL"
+_FAILING = "UNION SELECT item_id, locale FROM read_parquet($rejudged) WHERE side = 'published' AND NOT holds"
+_UNFIT = """
+SELECT item_id, locale FROM (
+    SELECT item_id, locale FROM read_parquet($requests) WHERE state = 'withheld' {failing}
+)
+ANTI JOIN (SELECT item_id, locale FROM read_parquet($decisions) WHERE state = 'published') USING (item_id, locale)
+ORDER BY ALL
+"""
+_REFUSED = """
+SELECT requests.item_id, requests.locale, requests.request_key, requests.state, requests.reason,
+       requests.attributes_digest, requests.prompt_digest, verdicts.text
+FROM read_parquet($requests) AS requests
+JOIN (SELECT position, text FROM read_parquet($rejudged) WHERE side = 'published') AS verdicts USING (position)
+WHERE requests.state = 'rejected'
+ORDER BY requests.position
+"""
 _COUNTS = """
 WITH old AS ({old})
 SELECT count(old.{key}), count(*) FILTER (WHERE old.{key} IS NULL), count(*) FILTER (WHERE fresh.{key} IS NULL),

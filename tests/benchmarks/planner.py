@@ -118,7 +118,7 @@ def measure(rows: int) -> None:
             making=MAKING,
             prompts=Prompts(line.recipe),
             seen=GroupSet.of(()),
-            again=Again(judge=lambda _: [], rules="c", path=home / "rejudged.parquet"),
+            again=Again(judge=lambda _: [], rules="c", prompts=Prompts(line.recipe), path=home / "rejudged.parquet"),
         )
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         started, used = time.monotonic(), time.process_time()

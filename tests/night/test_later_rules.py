@@ -101,6 +101,44 @@ def test_what_fails_leaves_even_where_its_attributes_hold_its_successor_back(pub
     assert ("S-001", "en") not in shelf(published)
 
 
+def test_what_fails_leaves_though_its_attributes_changed_on_the_same_night(published: Shop) -> None:
+    write_line(published.root / "lines", checks=LONG)
+    summary = published.night([item(1, material="steel"), ROWS[1]], date="2026-01-02")
+    assert summary.planned == {"attributes changed": 2, "published before, holds under the new rules": 2}
+    assert (states(summary), summary.withdrawn) == ({"published": 1, "rejected": 1, "unchanged": 2}, 1)
+    assert ("S-001", "en") not in shelf(published)
+
+
+def test_an_older_text_leaves_when_later_rules_fail_it(published: Shop) -> None:
+    worse = [item(1, feature="bad"), ROWS[1]]
+    first = published.night(worse, date="2026-01-02")
+    assert (states(first), first.withdrawn) == ({"rejected": 2, "unchanged": 2}, 0)
+    assert ("S-001", "en") in shelf(published)
+    write_line(published.root / "lines", checks=LONG)
+    summary = published.night(worse, date="2026-01-03")
+    assert summary.planned["rejected before, fails under the new rules too"] == 2
+    assert summary.withdrawn == 1
+    assert set(shelf(published)) == {("S-001", "zh"), ("S-002", "en"), ("S-002", "zh")}
+
+
+def test_a_text_whose_item_lacks_an_attribute_now_is_held_to_later_rules_too(published: Shop) -> None:
+    lacking = [item(1, material=None), ROWS[1]]
+    assert published.night(lacking, date="2026-01-02").withdrawn == 0
+    write_line(published.root / "lines", checks=LONG)
+    summary = published.night(lacking, date="2026-01-03")
+    assert (summary.states["no_data"], summary.withdrawn) == (2, 1)
+    assert set(shelf(published)) == {("S-001", "zh"), ("S-002", "en"), ("S-002", "zh")}
+
+
+def test_a_refused_successor_that_fails_too_does_not_take_a_sound_text_along(published: Shop) -> None:
+    worse = [item(1, feature="bad"), ROWS[1]]
+    published.night(worse, date="2026-01-02")
+    write_line(published.root / "lines", checks=WIDE)
+    summary = published.night(worse, date="2026-01-03")
+    assert (summary.attempts, summary.withdrawn) == ({}, 0)
+    assert len(shelf(published)) == 4
+
+
 def watching_nothing(shop: Shop) -> dict[str, object]:
     """The line's way of generating, with no change that makes a published text be written again."""
     settings: dict[str, object] = shop.line.recipe.generation.model_dump(mode="json")
