@@ -28,7 +28,7 @@ class Endpoint(Strict):
     timeout_seconds: float = Field(120, gt=0, le=3600)
     """One call, from connecting to the last byte."""
     deadline_seconds: float = Field(600, gt=0, le=86_400)
-    """One text, with all its calls and the waiting between them."""
+    """One text, with all its calls and the waiting between them; not its waiting for a call of others to end."""
     concurrency: int = Field(32, ge=1, le=1024)
     """Most calls in flight; how many there are follows what the server bears."""
     price_per_million_prompt_tokens: float = Field(0, ge=0)

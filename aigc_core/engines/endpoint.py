@@ -167,11 +167,11 @@ class _Asking:
         discarded, reason = 0, ""
         made = 0
         try:
-            async with asyncio.timeout(self._endpoint.deadline_seconds):
+            async with asyncio.timeout(self._endpoint.deadline_seconds) as clock:
                 body = body_of(request, self._endpoint, self._sampling, self._attempt)
                 for made in range(1, self._engine._patience.tries + 1):
                     try:
-                        text = await self._call(request, body)
+                        text = await self._call(request, body, clock)
                         return replace(text, discarded_tokens=discarded)
                     except Distrusted as error:
                         reason, discarded = str(error), discarded + error.tokens
@@ -195,10 +195,19 @@ class _Asking:
                 f"Nothing answers at {self._endpoint.url}: {error}", remedy="Start the server, or correct the address."
             )
 
-    async def _call(self, request: TextRequest, body: dict[str, object]) -> GeneratedText:
+    async def _turn(self, clock: asyncio.Timeout) -> int:
+        """Wait until another call may start, and start it; the text's time stands still as long as others take."""
+        loop = asyncio.get_running_loop()
+        ends, began = clock.when(), loop.time()
+        clock.reschedule(None)
         async with self._changed:
             await self._changed.wait_for(lambda: self._window.open)
-            entered = self._window.enter()
+            if ends is not None:
+                clock.reschedule(ends + loop.time() - began)
+            return self._window.enter()
+
+    async def _call(self, request: TextRequest, body: dict[str, object], clock: asyncio.Timeout) -> GeneratedText:
+        entered = await self._turn(clock)
         trouble: bool | None = None
         try:
             response = await self._post(request, body)

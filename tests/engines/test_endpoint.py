@@ -94,6 +94,18 @@ def test_a_text_has_a_deadline_over_all_its_calls(server: FaultyServer) -> None:
     assert texts["coat"].finish_reason == "stop"
 
 
+def test_the_deadline_of_a_text_does_not_run_while_it_waits_for_its_turn() -> None:
+    with serving(seconds=0.1, bears=2) as server:
+        engine = EndpointEngine(
+            Endpoint(url=server.url, model=MODEL, concurrency=32, deadline_seconds=0.5),
+            patience=Patience(tries=20, first_seconds=0.01, longest_seconds=0.02),
+        )
+        started = time.monotonic()
+        texts = write(engine, asked(*(f"coat {number}" for number in range(60))))
+        assert time.monotonic() - started > 2.5
+        assert {text.error for text in texts.values()} == {""}
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_what_can_never_work_stops_at_once(server: FaultyServer, status: int) -> None:
     with pytest.raises(ModelInvalid, match=f"answered {status} for model tiny"):
