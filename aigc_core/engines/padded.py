@@ -1,13 +1,15 @@
 """Generation in left-padded batches through `model.generate`, for any causal language model."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from aigc_core.engines.decoder import DOES_NOT_FIT, Decoder, draw
 from aigc_core.engines.memory import give_back, is_out_of_memory
 from aigc_core.engines.rows import Row, Stopping
 from aigc_core.engines.sampling import LogitsStep
+from aigc_core.engines.writing import context_of
 from aigc_core.records import Sampling
 
 if TYPE_CHECKING:
@@ -24,15 +26,29 @@ class PaddedDecoder(Decoder):
         """Yield each row once its batch is finished; rows sorted by prompt length waste least."""
         waiting = deque(rows)
         while waiting:
-            size = min(self._room.slots, MOST_ROWS, len(waiting))
-            batch = [waiting.popleft() for _ in range(size)]
+            batch = [waiting.popleft() for _ in range(self._size(waiting))]
             if self._fits(batch):
                 yield from batch
-            elif self._room.halve(size):
+            elif self._room.halve(len(batch)):
                 waiting.extendleft(reversed(batch))
             else:
                 batch[0].fail(DOES_NOT_FIT)
                 yield batch[0]
+
+    def _size(self, waiting: Iterable[Row]) -> int:
+        """How many of the first rows make the next batch.
+
+        All of them are fed on until the last has its limit, and a model with learned positions has none beyond its
+        context.
+        """
+        context = context_of(self._model.config)
+        longest = limit = size = 0
+        for row in islice(waiting, min(self._room.slots, MOST_ROWS)):
+            longest, limit = max(longest, len(row.prompt)), max(limit, row.limit)
+            if size and longest + limit > context:
+                break
+            size += 1
+        return size
 
     def _fits(self, batch: Sequence[Row]) -> bool:
         """Finish a batch; False, and all as before, where memory ran out."""

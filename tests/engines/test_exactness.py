@@ -88,6 +88,21 @@ def test_beginnings_limits_and_stops_change_nothing_for_neighbours(
     assert first | second == texts(tiny_llama, 4, requests, asked)
 
 
+@pytest.mark.parametrize("kind", ["gpt2", "opt"])
+def test_neighbours_never_leave_the_context(make_tiny: Callable[..., str], kind: str) -> None:
+    """Learned positions end with the context, and each of these texts may go on to its end."""
+    model = make_tiny(kind)
+    words = ("a red coat of blue cotton size " * 17).split()
+    requests = [
+        TextRequest(key=f"{length} words", locale="en", prompt=" ".join(words[:length]), attributes=())
+        for length in (3, 10, 60, 110, 116)
+    ]
+    asked = Sampling(temperature=0.9, max_new_tokens=200)
+    alone = texts(model, 1, requests, asked)
+    assert any(text.startswith("length") for text in alone.values())
+    assert texts(model, 8, requests, asked) == alone
+
+
 @pytest.mark.parametrize(
     ("sampling", "golden"),
     [(GREEDY, "27a6d340b228202c3a718dd971790680"), (SAMPLED, "5aa5f73b5cfdd322086f07510c7ed9f1")],
