@@ -231,6 +231,13 @@ class Part:
     seconds: float
     finished_at: str
     """When the texts were written: UTC, ISO 8601; becomes the rows' `generated_at`."""
+    discarded_tokens: int = 0
+    """Generated and thrown away, e.g. those of drafts that were not kept."""
+
+    @property
+    def made_tokens(self) -> int:
+        """All generated tokens: what was computed, and what a server charges."""
+        return self.tokens + self.discarded_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,11 +271,12 @@ class Batch:
     attempts: Counts
     """attempt number -> texts generated in it."""
     tokens: int
+    """All that were generated, discarded ones included."""
     prompt_tokens: int
     generation_seconds: float
     wasted: Counts = field(default_factory=dict)
     """Why a text was not kept (the check that refused it, `length`, `loop`, `error`, `contract`, `repeated`), or
-    `discarded drafts` -> tokens."""
+    `discarded drafts` -> those of `tokens`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,6 +379,7 @@ class RunSummary:
     attempts: Counts
     """Attempt -> texts generated in it."""
     tokens: int
+    """As `Batch.tokens`."""
     tokens_per_second: float
     seconds: dict[str, float]
     cost: dict[str, float | str]

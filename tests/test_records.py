@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from aigc_core import records
 from aigc_core.errors import AuditBlocked
 from aigc_core.ids import canonical_json
-from aigc_core.records import TERMINAL_STATES, AuditReport, Door, Gate, ModelVersion, RequestSet
+from aigc_core.records import TERMINAL_STATES, AuditReport, Door, Gate, ModelVersion, Part, RequestSet
 from aigc_core.storage.progress import as_record
 
 KINDS = [found for _, found in inspect.getmembers(records, dataclasses.is_dataclass)]
@@ -51,6 +52,17 @@ def test_every_record_is_frozen_and_named(kind: type) -> None:
 )
 def test_a_record_comes_back_from_its_json(record: object) -> None:
     assert as_record(type(record), canonical_json(record)) == record
+
+
+def test_a_part_of_before_discarded_tokens_were_counted_still_reads() -> None:
+    part = Part(
+        run_id="r", attempt=1, number=0, path="p", sha256="s", rows=1, failed=0, prompt_tokens=3, tokens=5, seconds=1.0,
+        finished_at="2026-01-01T00:00:00+00:00", discarded_tokens=7,
+    )  # fmt: skip
+    told = json.loads(canonical_json(part))
+    assert told.pop("discarded_tokens") == 7
+    before = as_record(Part, json.dumps(told))
+    assert (part.made_tokens, before.made_tokens) == (12, 5)
 
 
 def test_the_nine_terminal_states() -> None:

@@ -34,6 +34,7 @@ class GeneratedText:
     """Stripped of the prompt and of surrounding whitespace; empty when `finish_reason` is `error`."""
     finish_reason: FinishReason
     prompt_tokens: int = 0
+    """Of all drafts together, where there are several."""
     tokens: int = 0
     """Generated tokens, the stop token left out."""
     discarded_tokens: int = 0

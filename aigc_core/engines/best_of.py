@@ -14,6 +14,10 @@ class BestOf(Around):
 
     Draft 0 has the request's own key, so it is the text that the engine alone would write; the others have keys made
     of request, attempt and number. Which draft is kept depends on the drafts of that request alone.
+
+    The text's `prompt_tokens` are those of all its drafts, in every engine: each is a call of its own that a server
+    charges, and an engine in this process takes the prompt in for each, though what prompts begin with in common is
+    computed once.
     """
 
     def generate(self, requests: Sequence[TextRequest], *, sampling: Sampling, attempt: int) -> Iterator[GeneratedText]:
@@ -54,4 +58,8 @@ def _best(drafts: dict[int, GeneratedText]) -> GeneratedText:
     kept = min(drafts, key=rank)
     others = [draft for number, draft in drafts.items() if number != kept]
     discarded = sum(draft.tokens + draft.discarded_tokens for draft in others)
-    return replace(drafts[kept], discarded_tokens=drafts[kept].discarded_tokens + discarded)
+    return replace(
+        drafts[kept],
+        prompt_tokens=sum(draft.prompt_tokens for draft in drafts.values()),
+        discarded_tokens=drafts[kept].discarded_tokens + discarded,
+    )

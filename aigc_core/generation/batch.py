@@ -18,7 +18,7 @@ from aigc_core.storage.files import read_batches, read_table, write_table
 from aigc_core.storage.progress import RunFolder
 
 _SPENT = ("tokens", "discarded_tokens")
-DISCARDED = "discarded drafts"
+_DISCARDED = "discarded drafts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def seal_batch(
         rows=sum(rows for _, _, rows in paths),
         requests=requests,
         attempts=_texts_by_attempt(parts),
-        tokens=sum(part.tokens for part in parts),
+        tokens=sum(part.made_tokens for part in parts),
         prompt_tokens=sum(part.prompt_tokens for part in parts),
         generation_seconds=round(sum(part.seconds for part in parts), 3),
         wasted=dict(wasted.most_common()),
@@ -151,7 +151,7 @@ def _sealed(wanted: pa.Table, texts: pa.Table, run_id: str, provenance: Provenan
 def _choose(keys: list[str], texts: pa.Table) -> tuple[list[int], list[int]]:
     best: dict[str, int] = {}
     spent = Counter[str]()
-    accepted, tokens = texts["accepted"].to_pylist(), texts["tokens"].to_pylist()
+    accepted, tokens = texts["accepted"].to_pylist(), pc.add(*(texts[name] for name in _SPENT)).to_pylist()
     for index, key in enumerate(texts["request_key"].to_pylist()):
         spent[key] += tokens[index]
         if key not in best or accepted[index] or not accepted[best[key]]:
@@ -163,7 +163,7 @@ def _wasted(texts: pa.Table, chosen: Sequence[int]) -> Counter[str]:
     """Why a text was not kept -> tokens: of all texts but the accepted ones that were chosen."""
     kept, wasted = set(chosen), Counter[str]()
     for index, row in enumerate(texts.select(["accepted", "finish_reason", "findings", *_SPENT]).to_pylist()):
-        wasted[DISCARDED] += row["discarded_tokens"]
+        wasted[_DISCARDED] += row["discarded_tokens"]
         if not row["accepted"] or index not in kept:
             wasted[_cause(row)] += row["tokens"]
     return Counter({cause: tokens for cause, tokens in wasted.items() if tokens})

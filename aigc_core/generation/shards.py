@@ -187,7 +187,7 @@ def _generate(shard: Shard, engine: Callable[[], Generator], sampling: Sampling,
         "seconds_loading": round(loaded - opened, 3),
         "rows_reused": reused,
         "rows_written": len(missing),
-        "tokens_per_second": round(part.tokens / part.seconds, 1) if part.seconds else 0.0,
+        "tokens_per_second": round(part.made_tokens / part.seconds, 1) if part.seconds else 0.0,
         "process": this_process(),
     }
     folder.note(step, part, [path], seconds=part.seconds, facts=facts)
@@ -257,6 +257,7 @@ def _part(shard: Shard, table: pa.Table, path: Path, digest: str, *, seconds: fl
         failed=pc.sum(pc.equal(table["finish_reason"], "error")).as_py() or 0,
         prompt_tokens=pc.sum(table["prompt_tokens"]).as_py() or 0,
         tokens=pc.sum(table["tokens"]).as_py() or 0,
+        discarded_tokens=pc.sum(table["discarded_tokens"]).as_py() or 0,
         seconds=round(seconds, 3),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

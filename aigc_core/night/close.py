@@ -10,7 +10,6 @@ import pyarrow as pa
 from aigc_core.catalog.outcomes import Outcomes, keep_rejects, write_outcomes
 from aigc_core.contracts.content_line import ContentLine
 from aigc_core.errors import AuditBlocked
-from aigc_core.generation.batch import DISCARDED
 from aigc_core.ids import canonical_json
 from aigc_core.night.pin import MANIFEST, open_night
 from aigc_core.night.steps import keep_refused_texts, occasion
@@ -106,8 +105,7 @@ def _summary(night: Night, made: _Made, folder: RunFolder, line: ContentLine) ->
     doors = _doors(folder)
     batch, outcomes = made.batch, made.outcomes
     published = outcomes.states["published"]
-    tokens = batch.tokens + batch.wasted.get(DISCARDED, 0)
-    served = line.recipe.generation.served_price(made.model.engine, batch.prompt_tokens, tokens)
+    served = line.recipe.generation.served_price(made.model.engine, batch.prompt_tokens, batch.tokens)
     cost = cost_of(seconds, line.recipe.prices, published=published, generated=batch.rows, served=served)
     return RunSummary(
         line=night.line,

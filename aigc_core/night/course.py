@@ -49,15 +49,15 @@ class Meter:
         """Count a shard that is written and judged, and tell of it."""
         self._shards += 1
         self._texts += part.rows
-        self._tokens += part.tokens
+        self._tokens += part.made_tokens
         self._rows_left -= part.rows
         self._accepted += verdicts.accepted
         self._refused += verdicts.rows - verdicts.accepted
         self._cost += part.seconds / 3600 * self.recipe.prices.device_hour
-        self._cost += self.recipe.generation.served_price(self.engine, part.prompt_tokens, part.tokens)
+        self._cost += self.recipe.generation.served_price(self.engine, part.prompt_tokens, part.made_tokens)
         if _finished(part) >= self._began:
             self._fresh_rows += part.rows
-            self._fresh_tokens += part.tokens
+            self._fresh_tokens += part.made_tokens
         course = self._course(max(time.time() - self._began, 1e-3))
         report_progress(
             Progress(

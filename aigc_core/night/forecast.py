@@ -103,10 +103,10 @@ def _tried(requests: RequestSet, model: ModelVersion, line: ContentLine, folder:
     part = write_shard(shard, model, line, trial)
     verdicts = judge_shard(shard, part, line, trial)
     share = verdicts.accepted / verdicts.rows
-    served = line.recipe.generation.served_price(model.engine, part.prompt_tokens, part.tokens)
+    served = line.recipe.generation.served_price(model.engine, part.prompt_tokens, part.made_tokens)
     return Rates(
         texts_a_request=texts_a_request(share, line.recipe.generation.attempts),
-        tokens_a_text=part.tokens / part.rows,
+        tokens_a_text=part.made_tokens / part.rows,
         seconds_a_text=part.seconds / part.rows,
         seconds_a_request=0.0,
         served_a_text=served / part.rows,

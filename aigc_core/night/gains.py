@@ -1,6 +1,6 @@
 """What the workers of a run have brought so far, as it lies in the lake."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from aigc_core.records import Shard
 from aigc_core.storage.files import read_json
 from aigc_core.storage.journal import FLIGHT, Journal
 from aigc_core.storage.progress import RunFolder
+
+_MADE = ["tokens", "discarded_tokens"]
 
 
 class Tally:
@@ -45,14 +47,19 @@ class Tally:
         journal, note = journal_of(shard, self._folder), self._folder.file(f"{part_step(shard)}.json")
         if note.name in there:
             told = read_json(note)
-            tokens = told["record"]["tokens"] if isinstance(told, dict) else 0
+            tokens = _made(told["record"]) if isinstance(told, dict) else 0
             self._parts = (self._parts[0] + shard.rows, self._parts[1] + tokens)
             self._open.remove(shard)
             self._journaled = {path: rows for path, rows in self._journaled.items() if path.parent != journal.folder}
         elif journal.folder.name in there:
             for path in journal.files():
                 if path not in self._journaled and (rows := journal.table(path)) is not None:
-                    self._journaled[path] = (rows.num_rows, sum(rows["tokens"].to_pylist()))
+                    self._journaled[path] = (rows.num_rows, sum(map(_made, rows.select(_MADE).to_pylist())))
+
+
+def _made(told: Mapping[str, int]) -> int:
+    """Tokens of a part's record or of a row, discarded ones included; earlier records do not say these."""
+    return sum(told.get(name, 0) for name in _MADE)
 
 
 def gains_of(folder: RunFolder) -> object:

@@ -33,6 +33,7 @@ def test_the_likeliest_draft_is_kept_and_the_rest_counted(engine: HfEngine, text
         kept = max(drafts, key=lambda draft: (draft.finish_reason == "stop", draft.mean_logprob or -1e9))
         assert text.text == kept.text
         assert text.discarded_tokens == sum(draft.tokens for draft in drafts) - kept.tokens
+        assert text.prompt_tokens == 4 * kept.prompt_tokens > 0
 
 
 def test_order_split_and_slots_change_nothing(

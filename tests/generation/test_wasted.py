@@ -76,8 +76,9 @@ def test_tokens_are_useful_or_wasted_for_a_cause(made: tuple[Batch, list[Part]])
     useful = sum(row["tokens"] for row in sealed if row["accepted"])
     discarded = sum(sum(pq.read_table(part.path)["discarded_tokens"].to_pylist()) for part in parts)
     assert useful > 0
-    assert batch.tokens + discarded == useful + sum(batch.wasted.values())
-    assert batch.wasted["discarded drafts"] == discarded
+    assert batch.tokens == useful + sum(batch.wasted.values()) == sum(row["tokens_spent"] for row in sealed)
+    assert batch.wasted["discarded drafts"] == discarded == sum(part.discarded_tokens for part in parts)
+    assert batch.tokens == sum(part.made_tokens for part in parts)
     assert batch.wasted["length"] > 0
     assert len(batch.wasted) > 2, batch.wasted
 

@@ -1,5 +1,6 @@
 """How far a night is: accepted, pace, cost and what is left, from the shards alone."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -47,6 +48,16 @@ def test_shards_add_up_to_texts_tokens_and_money(meter: Meter) -> None:
     done = meter.add(part(second), verdicts(second, 100))
     assert in_words(done).startswith("190 of 200 texts accepted, 200 written by attempt 1, ")
     assert in_words(done).endswith(", 0.040 EUR so far")
+
+
+def test_discarded_drafts_are_tokens_and_money_too() -> None:
+    endpoint = {"url": "http://host/v1", "model": "m", "price_per_million_tokens": 1000}
+    recipe = RECIPE | {"generation": {"endpoint": endpoint}, "prices": {"currency": "EUR", "device_hour": 0.0}}
+    meter, only = Meter(Recipe.model_validate(recipe), "endpoint", 100), shard(1, 0, 100)
+    meter.begin((only,))
+    course = meter.add(replace(part(only), discarded_tokens=3000), verdicts(only, 90))
+    assert course.tokens == 4000
+    assert course.cost == pytest.approx(4.0)
 
 
 def test_a_repeat_that_is_asked_for_again_is_not_accepted_yet(meter: Meter) -> None:
