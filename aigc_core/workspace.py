@@ -300,7 +300,7 @@ def require_chat(model: ModelVersion, line: ContentLine) -> ModelVersion:
     Raises:
         ModelInvalid: it has no chat template.
     """
-    if line.recipe.chat is None or model.engine not in ("hf", "ct2", "vllm"):
+    if line.recipe.chat is None or model.engine not in ("hf", "ct2"):
         return model
     from aigc_core.engines.loading import load_tokenizer
 
@@ -423,7 +423,7 @@ def require_options(engine: str, line: ContentLine) -> None:
     """Refuse what this engine or this machine cannot do of what the recipe asks.
 
     Raises:
-        RecipeInvalid: the engine cannot carry it, there is no watermark key, or a schema cannot be held.
+        RecipeInvalid: the engine cannot carry it or hold a chat, there is no watermark key, or a schema cannot be held.
         MissingExtra: it needs a package that is not installed.
     """
     generation = line.recipe.generation
@@ -432,6 +432,7 @@ def require_options(engine: str, line: ContentLine) -> None:
             f"{line.name} cannot be written with engine {engine}: {refusal}.",
             remedy="Name --engine hf, or leave the option out of the recipe.",
         )
+    line.recipe.require_turns(engine)
     _watermark_key(generation)
     if engine == "ct2":
         ct2_dtype(generation.dtype)

@@ -193,6 +193,23 @@ class Recipe(Prompting):
         # Behind its text a model that only continues would write another example.
         return replace(decoding, stop=(*decoding.stop, SEPARATOR))
 
+    def require_turns(self, engine: str) -> None:
+        """Refuse a chat that the engine cannot hold with any model.
+
+        Raises:
+            RecipeInvalid: there is `chat`, and the engine takes one text only.
+        """
+        endpoint = self.generation.endpoint
+        plain = engine == "endpoint" and endpoint is not None and endpoint.api != "chat"
+        if self.chat is None or not (plain or engine == "vllm"):
+            return
+        came = "`generation.endpoint` with `api: completions`" if plain else "engine vllm"
+        raise RecipeInvalid(
+            f"The recipe of {self.line} has `chat`, and {came} takes a prompt without turns: every text would fail.",
+            "A chat is held by engine endpoint with `api: chat`, and by hf and ct2 with a chat model.",
+            f"{'Set `api: chat`' if plain else 'Name such an engine with --engine'}, or take `chat` out of the recipe.",
+        )
+
     @property
     def checks_digest(self) -> str:
         """Of the check parameters."""

@@ -119,6 +119,21 @@ def test_without_options_nothing_changes(open_shop: Shop) -> None:
     assert {row["watermark"] for path in batch.paths for row in read_table(path).to_pylist()} == {None}
 
 
+@pytest.mark.parametrize(
+    ("engine", "said"), [("endpoint", "`api: completions` takes a prompt"), ("vllm", "engine vllm takes a prompt")]
+)
+def test_a_chat_that_no_text_could_be_written_in_is_refused(open_shop: Shop, engine: str, said: str) -> None:
+    endpoint = {"url": "http://host/v1", "model": "m"}
+    write_line(open_shop.root / "lines", chat={"system": "Be brief."}, generation={"endpoint": endpoint})
+    with pytest.raises(RecipeInvalid, match=said):
+        pin.start(replace(open_shop.order([item(1)]), engine=engine))
+    assert not (open_shop.root / "lake" / "runs").exists()
+    write_line(
+        open_shop.root / "lines", chat={"system": "Be brief."}, generation={"endpoint": endpoint | {"api": "chat"}}
+    )
+    assert pin.start(replace(open_shop.order([item(1)]), engine="endpoint")).engine == "endpoint"
+
+
 def test_an_engine_that_is_not_installed_is_told_before_anything_is_planned(
     open_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
