@@ -5,7 +5,7 @@ finished texts, and waiting prompts are taken in behind them. The model's own fo
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from aigc_core.engines.cache import KeysAndValues, SlotCache
@@ -26,8 +26,6 @@ STEADY_ROPE = frozenset({"default", "linear", "llama3", "yarn"})
 """Rotary embeddings that depend on a token's own position alone, not on the longest row of the batch."""
 REFILL_SHARE = 0.125
 """Share of slots that must be free before prompts are taken in: a forward over few prompts does not pay."""
-BEGINNINGS = 8
-"""Shared beginnings of prompts whose keys and values are held at once."""
 
 
 def fits_slots(model: "PreTrainedModel") -> bool:
@@ -60,13 +58,14 @@ class SlotDecoder(Decoder):
         self._live: list[Row] = []
         self._waiting: deque[Row] = deque()
         self._cache: SlotCache | None = None
-        self._beginnings: dict[tuple[int, ...], list[KeysAndValues]] = {}
+        # One is enough: rows that begin alike wait one behind the other.
+        self._begun: tuple[list[int], list[KeysAndValues]] = ([], [])
 
     def run(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield each row once it is finished; rows sorted by prompt length waste least."""
-        self._waiting.extend(rows)
         for row, shared in zip(rows, shared_beginnings([row.prompt for row in rows]), strict=True):
             row.shared = shared
+        self._waiting.extend(_alike_together(rows))
         while self._waiting or self._live:
             finished = self._try_on()
             yield from self._begin_again() if finished is None else finished
@@ -105,7 +104,7 @@ class SlotDecoder(Decoder):
         """After an out-of-memory: live rows wait again, for fewer slots; a row that was alone is finished."""
         used = self._cache.slots if self._cache else self._room.slots
         began, self._live = self._live, []
-        self._cache, self._beginnings = None, {}
+        self._cache, self._begun = None, ([], [])
         give_back(self._model.device)
         for row in began:
             row.restart()
@@ -146,15 +145,17 @@ class SlotDecoder(Decoder):
     def _beginning(self, row: Row, cache: SlotCache) -> list[KeysAndValues]:
         import torch
 
-        known = tuple(row.prompt[: row.shared])
-        if known and known not in self._beginnings:
-            while len(self._beginnings) >= BEGINNINGS:
-                del self._beginnings[next(iter(self._beginnings))]
+        if not row.shared:
+            return []
+        beginning = row.prompt[: row.shared]
+        if beginning != self._begun[0]:
+            # The one before is let go first: two are never held.
+            self._begun = ([], [])
             kept = cache.expect_beginning()
             with torch.inference_mode():
-                self._forward(cache, torch.tensor([known]), torch.arange(len(known))[None], None)
-            self._beginnings[known] = kept
-        return self._beginnings.get(known, [])
+                self._forward(cache, torch.tensor([beginning]), torch.arange(row.shared)[None], None)
+            self._begun = (beginning, kept)
+        return self._begun[1]
 
     def _step(self, cache: SlotCache) -> "Tensor":
         import torch
@@ -217,3 +218,11 @@ class SlotDecoder(Decoder):
             cache.move(mover, hole, self._live[mover].length)
             self._live[hole] = self._live[mover]
         del self._live[count:]
+
+
+def _alike_together(rows: Iterable[Row]) -> list[Row]:
+    """The rows in order, but each directly behind the last that begins as it does: a beginning is computed once."""
+    groups: dict[object, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row.prompt[: row.shared]) or row.key, []).append(row)
+    return [row for group in groups.values() for row in group]

@@ -87,6 +87,32 @@ def test_a_shared_beginning_is_computed_once(
     assert sum(length > 40 for length in seen) == 1
 
 
+def test_each_of_many_beginnings_is_computed_once(
+    engine: HfEngine, text_requests: list[TextRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve of them, over rows whose order of length mixes them."""
+    begun: list[tuple[int, ...]] = []
+    forward = slots_module.SlotDecoder._forward
+
+    def noting(decoder: object, cache: object, tokens: torch.Tensor, *rest: object) -> torch.Tensor:
+        if len(tokens) == 1 and tokens.shape[1] >= SHORTEST:
+            begun.append(tuple(tokens[0].tolist()))
+        return forward(decoder, cache, tokens, *rest)  # type: ignore[arg-type]
+
+    starts = [f"{letter} {'red coat of ' * 14}" for letter in "abcdefghijkl"]
+    requests = [
+        replace(one, key=f"{one.key} {turn}", prompt=starts[(n + turn) % 12] + one.prompt)
+        for turn in range(3)
+        for n, one in enumerate(text_requests)
+    ]
+    monkeypatch.setattr(slots_module.SlotDecoder, "_forward", noting)
+    texts = write(engine, requests, SAMPLED)
+    assert len(begun) == len(set(begun)) >= 12
+    assert "error" not in {text.finish_reason for text in texts.values()}
+    monkeypatch.setattr(slots_module, "shared_beginnings", lambda prompts: [0] * len(prompts))
+    assert write(engine, requests, SAMPLED) == texts
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=80), max_size=12), st.integers(0, 70))
 def test_beginnings_are_really_shared(prompts: list[list[int]], common: int) -> None:
