@@ -231,6 +231,10 @@ class Part:
     seconds: float
     finished_at: str
     """When the texts were written: UTC, ISO 8601; becomes the rows' `generated_at`."""
+    host: str = ""
+    """Where, as `storage.processes` names it; empty in older records."""
+    ended: float = 0.0
+    """When, in seconds since 1970."""
     discarded_tokens: int = 0
     """Generated and thrown away, e.g. those of drafts that were not kept."""
 
@@ -274,6 +278,7 @@ class Batch:
     """All that were generated, discarded ones included."""
     prompt_tokens: int
     generation_seconds: float
+    """Of machines: workers side by side on one take its time once."""
     wasted: Counts = field(default_factory=dict)
     """Why a text was not kept (the check that refused it, `length`, `loop`, `error`, `contract`, `repeated`), or
     `discarded drafts` -> those of `tokens`."""

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from aigc_core.checks.labels import file_label, label_columns
 from aigc_core.contracts.recipe import Recipe
+from aigc_core.generation.machine_time import machine_seconds
 from aigc_core.generation.requests import Making
 from aigc_core.ids import fingerprint, text_sha256
 from aigc_core.records import Batch, ModelVersion, Part, RequestSet, Verdicts
@@ -55,7 +56,7 @@ def seal_batch(
         attempts=_texts_by_attempt(parts),
         tokens=sum(part.made_tokens for part in parts),
         prompt_tokens=sum(part.prompt_tokens for part in parts),
-        generation_seconds=round(sum(part.seconds for part in parts), 3),
+        generation_seconds=machine_seconds(parts),
         wasted=dict(wasted.most_common()),
     )
 

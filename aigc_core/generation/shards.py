@@ -260,6 +260,8 @@ def _part(shard: Shard, table: pa.Table, path: Path, digest: str, *, seconds: fl
         discarded_tokens=pc.sum(table["discarded_tokens"]).as_py() or 0,
         seconds=round(seconds, 3),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        host=this_process().host,
+        ended=round(time.time(), 3),
     )
 
 

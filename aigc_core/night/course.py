@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from aigc_core.contracts.recipe import Recipe
 from aigc_core.events import Progress, report_progress
+from aigc_core.generation.machine_time import MachineTime
 from aigc_core.records import Course, Part, Shard, Verdicts
 from aigc_core.reporting.economics import amount
 
@@ -32,7 +33,8 @@ class Meter:
     _texts: int = 0
     _accepted: int = 0
     _tokens: int = 0
-    _cost: float = 0.0
+    _served: float = 0.0
+    _machines: MachineTime = field(default_factory=MachineTime)
 
     def begin(self, shards: Sequence[Shard]) -> None:
         """Begin an attempt; what it asks for beyond the refused was accepted, and is a repeat of another's text."""
@@ -53,8 +55,8 @@ class Meter:
         self._rows_left -= part.rows
         self._accepted += verdicts.accepted
         self._refused += verdicts.rows - verdicts.accepted
-        self._cost += part.seconds / 3600 * self.recipe.prices.device_hour
-        self._cost += self.recipe.generation.served_price(self.engine, part.prompt_tokens, part.made_tokens)
+        self._machines.add(part)
+        self._served += self.recipe.generation.served_price(self.engine, part.prompt_tokens, part.made_tokens)
         if _finished(part) >= self._began:
             self._fresh_rows += part.rows
             self._fresh_tokens += part.made_tokens
@@ -82,7 +84,7 @@ class Meter:
             tokens=self._tokens,
             tokens_per_second=round(self._fresh_tokens / seconds, 1),
             seconds_left=round(self._rows_left * seconds / self._fresh_rows, 1) if self._fresh_rows else None,
-            cost=self._cost,
+            cost=self._machines.seconds / 3600 * self.recipe.prices.device_hour + self._served,
             currency=self.recipe.prices.currency,
         )
 

@@ -19,6 +19,7 @@ def part(of: Shard, *, seconds: float = 36.0, minutes_ago: float = 0.0) -> Part:
     finished = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     return Part(
         run_id="r", attempt=of.attempt, number=of.number, path="", sha256="", rows=of.rows, failed=0, prompt_tokens=0,
+        host="h", ended=finished.timestamp() + 100 * of.number,
         tokens=10 * of.rows, seconds=seconds, finished_at=finished.isoformat(timespec="seconds"),
     )  # fmt: skip
 
