@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from aigc_core.audit.rejudge import rejudge
 from aigc_core.audit.screen import Rules, screen
 from aigc_core.contracts.content_line import ContentLine, read_content_line
 from aigc_core.contracts.prompt import Prompts
+from aigc_core.contracts.recipe import Recipe
 from aigc_core.corpus.catalogue import CatalogueTables, take_catalogue
 from aigc_core.corpus.pairs import CorpusTables, ingest
 from aigc_core.engines.template import TemplateEngine
@@ -27,6 +28,7 @@ from aigc_core.records import (
     AuditReport,
     Batch,
     CorpusVersion,
+    Examples,
     ModelVersion,
     Night,
     Order,
@@ -215,12 +217,17 @@ class Shop:
         """What later rules said of earlier texts."""
         return Table(str(self.root / "lake" / "rejudged" / LINE))
 
-    def again(self, folder: RunFolder, making: Making) -> Again:
+    def again(self, folder: RunFolder, making: Making, prompts: Prompts) -> Again:
         """What judges earlier texts under tonight's rules."""
         rules = Rules(checks=row_checks(self.line), contract=self.line.description.objects["rows"], digest="")
         judge = partial(rejudge, rules=rules)
-        path, prompts = folder.file("rejudged.parquet"), Prompts(self.line.recipe)
+        path = folder.file("rejudged.parquet")
         return Again(judge=judge, rules=making.check_config_digest, prompts=prompts, path=path)
+
+    def changed(self, **changes: object) -> "Shop":
+        """The same lake with another recipe: changes replace whole sections."""
+        recipe = Recipe.model_validate(self.line.recipe.model_dump(mode="json") | changes)
+        return replace(self, line=replace(self.line, recipe=recipe))
 
     @property
     def takedowns(self) -> Table:
@@ -261,9 +268,7 @@ class Shop:
         """Tonight's digests; changes stand for another night's."""
         rules = rules_digest(self.line, row_checks(self.line))
         sampling = self.line.recipe.sampling
-        made = making_of(
-            Prompts(self.line.recipe), self.model, sampling=sampling, dtype="text", check_config_digest=rules
-        )
+        made = making_of(self.model, sampling=sampling, dtype="text", check_config_digest=rules)
         return Making(**{name: changes.get(name, getattr(made, name)) for name in made.__slots__})
 
     def requests(
@@ -275,21 +280,23 @@ class Shop:
         seen: Sequence[str] = (),
         limit: int | None = None,
         retry_rejected: bool = False,
+        examples: Examples | None = None,
     ) -> RequestSet:
         """The rows as a catalogue, and what of it wants a text."""
         folder = self.folder(run_id)
         source = write_rows(self.root / f"{run_id}.jsonl", rows)
         path = folder.file("catalogue.parquet")
         snapshot = take_catalogue(source, self.line, self.catalogue_tables, path, confirm_drop=True)
+        prompts = Prompts(self.line.recipe, examples)
         tonight = Tonight(
             run_id=run_id,
             path=folder.file("requests.parquet"),
             making=making or self.making(),
-            prompts=Prompts(self.line.recipe),
+            prompts=prompts,
             seen=GroupSet.of(seen),
             limit=limit,
             retry_rejected=retry_rejected,
-            again=self.again(folder, making or self.making()),
+            again=self.again(folder, making or self.making(), prompts),
         )
         known = Known(
             published=self.shelf,

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -102,9 +102,19 @@ class Prompting(Strict):
                 raise ValueError(f"`prompt`: {error.came}") from error
         return self
 
+    def template_digest(self, locale: str) -> str:
+        """Of all the recipe says that shapes a prompt in one locale, and of how values are cleaned.
+
+        Whether an attribute is required and where it comes from shapes its value, which has a digest of its own.
+        """
+        labels = {name: one.label[locale] for name, one in self.attributes.items() if locale in one.label}
+        system = _of_locale(self.chat.system, locale) if self.chat else None
+        few_shot = self.few_shot.model_dump() if self.few_shot else None
+        return fingerprint([_of_locale(self.prompt, locale), labels, system, few_shot, SANITISING])
+
     @property
     def prompt_digest(self) -> str:
-        """Of all the recipe says that shapes a prompt, and of how values are cleaned."""
+        """Of the prompts of all locales and their attributes, as a model learns them."""
         attributes = {name: attribute.model_dump() for name, attribute in self.attributes.items()}
         more = [one.model_dump() for one in (self.chat, self.few_shot) if one is not None]
         return fingerprint([self.prompt, attributes, *more, SANITISING])
@@ -136,6 +146,22 @@ class Item:
     """`name` and `value` of each, in order; names may repeat."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Items of one locale whose prompts differ in nothing but the item's own values, and the digests of the rest."""
+
+    locale: str
+    category: str
+    """Empty for every category without examples of its own."""
+    product_group: str
+    """Empty for every product that is none of the examples."""
+    template_digest: str
+    examples_digest: str
+    """Of the examples these items are shown."""
+    prompt_digest: str
+    """Of both."""
+
+
 class Prompts:
     """The prompts of one night: a recipe with the examples that were drawn for it."""
 
@@ -160,21 +186,45 @@ class Prompts:
         self._examples = examples if recipe.few_shot else None
         self._said: dict[tuple[str, tuple[str, ...]], tuple[Turn, ...]] = {}
 
-    @property
-    def digest(self) -> str:
-        """Of everything that shapes a prompt apart from the item's own values: templates, labels, examples."""
-        drawn = [] if self._examples is None else [self._examples.drawn]
-        return fingerprint([self._recipe.prompt_digest, *drawn]) if drawn else self._recipe.prompt_digest
+    @cached_property
+    def older(self) -> Mapping[str, str]:
+        """What rows of an older lake tell instead of their kind's digests: those of all locales and items together."""
+        template, drawn = self._recipe.prompt_digest, {} if self._examples is None else self._examples.drawn
+        return {
+            "template_digest": template,
+            "examples_digest": fingerprint(drawn),
+            "prompt_digest": fingerprint([template, drawn]) if drawn else template,
+        }
 
     @property
-    def template_digest(self) -> str:
-        """Of what the recipe says alone; another draw of the examples leaves it as it is."""
-        return self._recipe.prompt_digest
+    def kinds(self) -> tuple[Kind, ...]:
+        """Every kind there is: one a locale, and with examples those of its categories and of the products shown."""
+        return tuple(self._kinds.values())
 
-    @property
-    def examples_digest(self) -> str:
-        """Of the examples that were drawn, alone."""
-        return fingerprint({} if self._examples is None else self._examples.drawn)
+    def kind_of(self, locale: str, category: str | None, product_group: str) -> Kind:
+        """The kind of an item in a locale."""
+        own = category if category and (locale, category, "") in self._kinds else ""
+        return self._kinds.get((locale, own, product_group)) or self._kinds[locale, own, ""]
+
+    @cached_property
+    def _kinds(self) -> dict[tuple[str, str, str], Kind]:
+        found = {}
+        for locale in self._recipe.locales:
+            template = self._recipe.template_digest(locale)
+            drawn = {} if self._examples is None else self._examples.drawn.get(locale, {})
+            for category in ("", *(name for name, pairs in drawn.items() if name and pairs)):
+                for group in ("", *(one.product_group for one in drawn.get(category, ()))):
+                    shown = self._examples_for(locale, category, group)
+                    examples = self.older["examples_digest"] if self._examples is None else fingerprint(shown)
+                    found[locale, category, group] = Kind(
+                        locale=locale,
+                        category=category,
+                        product_group=group,
+                        template_digest=template,
+                        examples_digest=examples,
+                        prompt_digest=template if self._examples is None else fingerprint([template, examples]),
+                    )
+        return found
 
     def of(self, item: Item, locale: str) -> Prompt:
         """The prompt of one item in one locale; its own product is never among its examples."""
@@ -187,15 +237,18 @@ class Prompts:
         return Prompt(own, (("system", _of_locale(recipe.chat.system, locale)), *shown))
 
     def _shown(self, item: Item, locale: str) -> tuple[Turn, ...]:
-        if self._examples is None or self._recipe.few_shot is None:
-            return ()
-        drawn = self._examples.drawn.get(locale, {})
-        pairs = drawn.get(item.category or "") or drawn.get("", ())
-        others = [one for one in pairs if one.product_group != item.product_group][: self._recipe.few_shot.count]
+        others = self._examples_for(locale, item.category, item.product_group)
         key = (locale, tuple(f"{one.item_id}\x1f{one.product_group}" for one in others))
         if key not in self._said:
             self._said[key] = tuple(turn for one in others for turn in self._turns(one, locale))
         return self._said[key]
+
+    def _examples_for(self, locale: str, category: str | None, product_group: str) -> list[Example]:
+        if self._examples is None or self._recipe.few_shot is None:
+            return []
+        drawn = self._examples.drawn.get(locale, {})
+        pairs = drawn.get(category or "") or drawn.get("", ())
+        return [one for one in pairs if one.product_group != product_group][: self._recipe.few_shot.count]
 
     def _turns(self, example: Example, locale: str) -> tuple[Turn, Turn]:
         pairs = [{"name": name, "value": value} for name, value in example.attributes]

@@ -3,14 +3,14 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aigc_core.contracts.prompt import Item, Prompts
+from aigc_core.contracts.prompt import Item, Kind, Prompts
 from aigc_core.contracts.recipe import Recipe
 from aigc_core.engines.watermark import mark_name
 from aigc_core.events import Progress, report_progress
@@ -26,6 +26,7 @@ from aigc_core.storage.known import TOGETHER, Known
 ATTRIBUTES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
 TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 """What is said before the prompt in a chat; empty without one."""
+_KIND = ("template_digest", "examples_digest")
 REQUESTS = pa.schema(
     [
         pa.field("position", pa.int64(), nullable=False),
@@ -40,7 +41,7 @@ REQUESTS = pa.schema(
         pa.field("attributes_digest", pa.string(), nullable=False),
         pa.field("prompt", pa.string(), nullable=False),
         pa.field("turns", TURNS, nullable=False),
-        pa.field("prompt_digest", pa.string(), nullable=False),
+        *(pa.field(name, pa.string(), nullable=False) for name in ("prompt_digest", *_KIND)),
         pa.field("seen", pa.bool_(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("state", pa.string()),
@@ -56,15 +57,11 @@ _SHOWN = ["item_id", "product_group", "category", "attributes"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Making:
-    """Everything but the item that shapes a text, as digests; part of every request key."""
+    """Everything but the prompt that shapes a text, as digests; part of every request key."""
 
     engine: str
     dtype: str
     model_digest: str
-    template_digest: str
-    examples_digest: str
-    prompt_digest: str
-    """Of the template, its settings and the examples together."""
     sampling_digest: str
     decode_digest: str
     """Of the sampling, the engine and its numeric type together."""
@@ -72,15 +69,14 @@ class Making:
     watermark: str = ""
     """Scheme and key of the mark in the texts, e.g. `kgw:0f3a...`; empty for none."""
 
-    @property
-    def digest(self) -> str:
+    def digest(self, prompt_digest: str) -> str:
         """Of all that shapes a text apart from its item; the rules only judge it."""
-        return fingerprint([self.engine, self.dtype, self.model_digest, self.prompt_digest, self.decode_digest])
+        return fingerprint([self.engine, self.dtype, self.model_digest, prompt_digest, self.decode_digest])
 
     @property
     def columns(self) -> dict[str, str]:
         """What every decision says of its making beside the prompt, so that a later night can tell what changed."""
-        parts = ("template_digest", "examples_digest", "model_digest", "engine", "dtype", "sampling_digest")
+        parts = ("model_digest", "engine", "dtype", "sampling_digest")
         return {name: getattr(self, name) for name in (*parts, "decode_digest", "check_config_digest")}
 
 
@@ -102,17 +98,12 @@ class Tonight:
     """Judges texts of earlier nights under rules that came later; without it they are written again."""
 
 
-def making_of(
-    prompts: Prompts, model: ModelVersion, *, sampling: Sampling, dtype: str, check_config_digest: str
-) -> Making:
+def making_of(model: ModelVersion, *, sampling: Sampling, dtype: str, check_config_digest: str) -> Making:
     """The digests of tonight's way of making texts."""
     return Making(
         engine=model.engine,
         dtype=dtype,
         model_digest=model.digest,
-        template_digest=prompts.template_digest,
-        examples_digest=prompts.examples_digest,
-        prompt_digest=prompts.digest,
         sampling_digest=fingerprint(sampling),
         decode_digest=fingerprint([sampling, model.engine, dtype]),
         check_config_digest=check_config_digest,
@@ -120,12 +111,8 @@ def making_of(
     )
 
 
-def request_key(item_id: str, locale: str, attributes_digest: str, making: Making) -> str:
-    """Identity of one request: equal key, equal text."""
-    return _key(item_id, locale, attributes_digest, making.digest)
-
-
 def _key(*parts: str) -> str:
+    """Identity of one request: equal key, equal text."""
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -137,8 +124,9 @@ def build_requests(recipe: Recipe, catalogue: CatalogueSnapshot, known: Known, t
     """
     source = catalogue.path if tonight.limit is None else drawn(catalogue.path, recipe, tonight.limit, tonight.path)
     digest, reasons, states, rows = hashlib.sha256(), Counter[str](), Counter[str](), 0
-    now = {"prompt_digest": tonight.making.prompt_digest, **tonight.making.columns}
-    with ParquetSink(tonight.path, REQUESTS) as sink, known.beside(source, recipe.locales, now) as beside:
+    now = {**tonight.prompts.older, **tonight.making.columns}
+    kinds = pa.Table.from_pylist([asdict(kind) for kind in tonight.prompts.kinds])
+    with ParquetSink(tonight.path, REQUESTS) as sink, known.beside(source, kinds, now) as beside:
         judged = judge_again(beside, recipe, tonight.again) if tonight.again else None
         for items, told in _together(source, beside.rows(judged), len(recipe.locales)):
             table = _requests(items, told, recipe, tonight)
@@ -201,14 +189,16 @@ def _requests(items: pa.Table, known: pa.RecordBatch, recipe: Recipe, tonight: T
     refuse_instructions(decided, items)
     rows = len(locales)
     generated = np.fromiter((state is None for state in decided.states), np.bool_, rows)
+    categories, groups = items["category"].to_pylist(), items["product_group"].to_pylist()
+    kinds = [tonight.prompts.kind_of(*named) for named in zip(locales, categories, groups, strict=True)]
     columns = {
         **{name: items[name] for name in ("item_id", "product_group", "variant_group", "category", "seller_id")},
         "position": known.column("position"),
         "locale": pa.array(locales, pa.string()),
         "attributes_digest": items["attributes_digest"],
-        "request_key": pa.array(_keys(items, locales, decided, tonight.making), pa.string()),
-        "prompt_digest": _same(tonight.making.prompt_digest, rows),
-        "seen": pa.array(tonight.seen.contains(items["product_group"].to_pylist())),
+        "request_key": pa.array(_keys(items, kinds, decided, tonight.making), pa.string()),
+        **{name: pa.array([getattr(kind, name) for kind in kinds], pa.string()) for name in ("prompt_digest", *_KIND)},
+        "seen": pa.array(tonight.seen.contains(groups)),
         "reason": pa.array(decided.reasons, pa.string()),
         "state": pa.array(decided.states, pa.string()),
         "previous": pa.array(decided.previous, pa.string()),
@@ -219,10 +209,11 @@ def _requests(items: pa.Table, known: pa.RecordBatch, recipe: Recipe, tonight: T
     return pa.table({name: columns[name] for name in REQUESTS.names}).cast(REQUESTS)
 
 
-def _keys(items: pa.Table, locales: Sequence[str], decided: Decided, making: Making) -> list[str]:
+def _keys(items: pa.Table, kinds: Sequence[Kind], decided: Decided, making: Making) -> list[str]:
     """Each request's key; under a new one where the old would write the words again that were refused."""
-    named = zip(items["item_id"].to_pylist(), locales, items["attributes_digest"].to_pylist(), strict=True)
-    keys = [_key(item_id, locale, attributes, making.digest) for item_id, locale, attributes in named]
+    makings = {prompt: making.digest(prompt) for prompt in {kind.prompt_digest for kind in kinds}}
+    named = zip(items["item_id"].to_pylist(), kinds, items["attributes_digest"].to_pylist(), strict=True)
+    keys = [_key(item_id, kind.locale, values, makings[kind.prompt_digest]) for item_id, kind, values in named]
     for row, reason in enumerate(decided.reasons):
         if decided.states[row] is None and (reason.startswith(RETRY) or reason == FAILED_RULES):
             keys[row] = fingerprint([keys[row], decided.previous[row]])

@@ -129,7 +129,7 @@ def planned(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion, fol
         tonight = Tonight(
             run_id=night.run_id,
             path=path,
-            making=_making(line, model, prompts),
+            making=_making(line, model),
             prompts=prompts,
             seen=GroupSet.read(Path(model.path) / GROUPS_FILE),
             limit=night.limit,
@@ -220,9 +220,8 @@ def seal(
     verdicts: Sequence[Verdicts],
 ) -> Batch:
     """The chosen texts, labelled and complete; no reader of published data sees them."""
-    workspace, line, folder = open_night(night)
-    making = _making(line, model, prompts_of(line, model, workspace, folder))
-    provenance = Provenance(run_key=night.run_key, recipe=line.recipe, model=model, making=making)
+    _, line, folder = open_night(night)
+    provenance = Provenance(run_key=night.run_key, recipe=line.recipe, model=model, making=_making(line, model))
 
     def make() -> tuple[Batch, Sequence[Path]]:
         batch = seal_batch(requests, parts, verdicts, folder, provenance)
@@ -264,9 +263,9 @@ def put_on_shelf(night: Night, batch: Batch, report: AuditReport) -> Edition | N
 
 def keep_refused_texts(night: Night, model: ModelVersion) -> None:
     """Remember what later rules said of earlier texts, and which of them left without a successor."""
-    workspace, line, folder = open_night(night)
+    workspace, line, _ = open_night(night)
     remember(night, workspace)
-    keep_withdrawn(night, _making(line, model, prompts_of(line, model, workspace, folder)), workspace)
+    keep_withdrawn(night, _making(line, model), workspace)
 
 
 def occasion(night: Night) -> Occasion:
@@ -289,7 +288,7 @@ def prompts_of(line: ContentLine, model: ModelVersion, workspace: Workspace, fol
     return Prompts(line.recipe, drawn, special=special_tokens_of(model))
 
 
-def _making(line: ContentLine, model: ModelVersion, prompts: Prompts) -> Making:
+def _making(line: ContentLine, model: ModelVersion) -> Making:
     rules = rules_digest(line, row_checks(line))
     sampling, dtype = decoding_of(line), dtype_of(model, line)
-    return making_of(prompts, model, sampling=sampling, dtype=dtype, check_config_digest=rules)
+    return making_of(model, sampling=sampling, dtype=dtype, check_config_digest=rules)

@@ -52,12 +52,15 @@ class Known:
     """Where the join spills to."""
 
     @contextmanager
-    def beside(self, catalogue: str, locales: Sequence[str], now: Mapping[str, str]) -> Iterator["Beside"]:
+    def beside(self, catalogue: str, kinds: pa.Table, now: Mapping[str, str]) -> Iterator["Beside"]:
         """Join the catalogue's items and the locales with what is known of them.
 
         Args:
-            catalogue: Parquet file with `position`, `item_id`, `attributes_digest`, `attributes` and `missing`.
-            now: tonight's value of every column in `COMPARED` and `WHOLE` but the attributes' digest.
+            catalogue: Parquet file with `position`, `item_id`, `product_group`, `category`, `attributes_digest`,
+                `attributes` and `missing`.
+            kinds: rows of `contracts.prompt.Kind`, locales in order.
+            now: tonight's value of the other columns in `COMPARED`, of `decode_digest`, and of `template_digest`,
+                `examples_digest` and `prompt_digest` as rows of an older lake tell them.
         """
         import duckdb
 
@@ -66,8 +69,12 @@ class Known:
             connection.execute(f"SET memory_limit = '{_MEMORY}'")
             connection.execute("SET threads = 1")
             connection.execute("SET temp_directory = ?", [str(self.scratch)])
-            connection.register("locales", pa.table({"locale": list(locales), "rank": list(range(len(locales)))}))
-            self._compare(connection, catalogue, len(locales), now)
+            any_item = pc.and_(pc.equal(kinds["category"], ""), pc.equal(kinds["product_group"], ""))
+            locales = kinds.filter(any_item)
+            rank = pa.array(range(locales.num_rows), pa.int64())
+            connection.register("locales", locales.append_column("rank", rank))
+            connection.register("kinds", kinds)
+            self._compare(connection, catalogue, locales.num_rows, now)
             yield Beside(self, connection, catalogue)
 
     def rows(self, side: Side, columns: Sequence[str]) -> pa.RecordBatchReader:
@@ -87,6 +94,7 @@ class Known:
             rejects=_changed("rejects", judged="NOT holds" if judged else ""),
             locales=locales,
             attributes=BIT["attributes"],
+            examples=BIT["examples"],
         )
         connection.execute(query, {"catalogue": catalogue, **now})
 
@@ -168,10 +176,10 @@ def _rows(table: Table, columns: Sequence[str]) -> pa.RecordBatchReader:
 
 
 def _changed(side: str, *, judged: str) -> str:
-    """An SQL expression of the bits that differ from tonight; what is not known has not changed."""
+    """An SQL expression of the bits that differ from tonight, whatever the item; what is not known has not changed."""
     bits = []
     for name, columns in COMPARED.items():
-        if name == "attributes":
+        if name in ("attributes", "examples"):
             continue
         differs = " OR ".join(_differs(side, column) for column in columns)
         if name == "rules" and judged:
@@ -181,8 +189,16 @@ def _changed(side: str, *, judged: str) -> str:
 
 
 def _differs(side: str, column: str) -> str:
-    known = [column, WHOLE[column]] if column in WHOLE else [column]
-    return f"coalesce({', '.join(f'{side}.{name} <> ${name}' for name in known)}, false)"
+    other = _other(side, column)
+    if column == "template_digest":
+        # What rows of an older lake tell of all locales together stands as well.
+        other = f"{side}.{column} NOT IN (locales.{column}, ${column})"
+    known = [other, _other(side, WHOLE[column])] if column in WHOLE else [other]
+    return f"coalesce({', '.join(known)}, false)"
+
+
+def _other(side: str, column: str) -> str:
+    return f"{side}.{column} <> ${column}"
 
 
 _VERDICT = """
@@ -193,16 +209,25 @@ _BESIDE = """
 CREATE TEMP TABLE beside AS
 WITH shelf AS (
     SELECT item_id, locale, run_id, attributes_digest, {published} AS changed,
+           nullif(published.examples_digest, $examples_digest) AS examples_digest,
            content_sha256 IN (SELECT content_sha256 FROM taken_texts) AS taken
-    FROM published
+    FROM published JOIN locales USING (locale)
 ), latest AS (
     SELECT * FROM rejects
     QUALIFY row_number() OVER (PARTITION BY item_id, locale ORDER BY decided_at DESC, run_id DESC) = 1
 ), refused AS (
-    SELECT item_id, locale, run_id, attributes_digest, state, reason, {rejects} AS changed FROM latest AS rejects
+    SELECT item_id, locale, run_id, attributes_digest, state, reason, {rejects} AS changed,
+           nullif(rejects.examples_digest, $examples_digest) AS examples_digest
+    FROM latest AS rejects JOIN locales USING (locale)
 ), requests AS (
-    SELECT items.position * {locales} + locales.rank AS position, items.item_id, locales.locale, attributes_digest
+    SELECT items.position * {locales} + locales.rank AS position, items.item_id, locales.locale, attributes_digest,
+           coalesce(own.examples_digest, kind.examples_digest, locales.examples_digest) AS examples_digest
     FROM read_parquet($catalogue) AS items CROSS JOIN locales
+    LEFT JOIN kinds AS kind
+    ON kind.locale = locales.locale AND kind.category = items.category AND kind.product_group = ''
+    LEFT JOIN kinds AS own
+    ON own.locale = locales.locale AND own.category = coalesce(kind.category, '')
+    AND own.product_group = items.product_group
 )
 SELECT requests.position,
        coalesce(shelf.taken, false)
@@ -212,11 +237,14 @@ SELECT requests.position,
            AND (taken_items.locale IS NULL OR taken_items.locale = requests.locale)
        ) AS taken,
        shelf.run_id AS published_run_id,
-       (shelf.changed | CASE WHEN shelf.attributes_digest <> requests.attributes_digest THEN {attributes} ELSE 0 END)
+       (shelf.changed
+        | CASE WHEN shelf.attributes_digest <> requests.attributes_digest THEN {attributes} ELSE 0 END
+        | CASE WHEN shelf.examples_digest <> requests.examples_digest THEN {examples} ELSE 0 END)
        ::UTINYINT AS published_changed,
        refused.run_id AS refused_run_id,
        (refused.changed
-        | CASE WHEN refused.attributes_digest <> requests.attributes_digest THEN {attributes} ELSE 0 END)
+        | CASE WHEN refused.attributes_digest <> requests.attributes_digest THEN {attributes} ELSE 0 END
+        | CASE WHEN refused.examples_digest <> requests.examples_digest THEN {examples} ELSE 0 END)
        ::UTINYINT AS refused_changed,
        refused.state AS refused_state, refused.reason AS refused_reason
 FROM requests

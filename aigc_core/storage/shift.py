@@ -124,7 +124,8 @@ ORDER BY ALL
 """
 _REFUSED = """
 SELECT requests.item_id, requests.locale, requests.request_key, requests.state, requests.reason,
-       requests.attributes_digest, requests.prompt_digest, verdicts.text
+       requests.attributes_digest, requests.prompt_digest, requests.template_digest, requests.examples_digest,
+       verdicts.text
 FROM read_parquet($requests) AS requests
 JOIN (SELECT position, text FROM read_parquet($rejudged) WHERE side = 'published') AS verdicts USING (position)
 WHERE requests.state = 'rejected'

@@ -88,7 +88,7 @@ def test_an_item_may_repeat_its_own_public_text(shop: Shop) -> None:
     schema = published_schema(LINE, shop.line.recipe.label)
     first = shop.made([item(1)])
     publish(first.batch, first.report, first.report.require_passed(), Shelf(table=shop.shelf, schema=schema))
-    again = shop.made([item(1)], "run-2", making=shop.making(template_digest="another"))
+    again = shop.changed(prompt="{{ locale }}?").made([item(1)], "run-2")
     assert again.report.states == {"published": 2}
 
 

@@ -36,13 +36,11 @@ MAKING = Making(
     engine="hf",
     dtype="float32",
     model_digest="m",
-    template_digest="t",
-    examples_digest="e",
-    prompt_digest="p",
     sampling_digest="s",
     decode_digest="d",
     check_config_digest="c",
 )
+KIND = Prompts(read_content_line(REPOSITORY / "data_contracts" / LINE).recipe).kind_of("en", None, "")
 PAIRS = [{"name": name, "value": f"some {name} of it"} for name in ("name", "type", "appearance", "colour", "section")]
 
 
@@ -79,9 +77,9 @@ def shelf(span: range) -> pa.Table:
             "locale": ["en"] * count,
             "run_id": ["run-1"] * count,
             "attributes_digest": digests,
-            "template_digest": ["t"] * count,
-            "examples_digest": ["e"] * count,
-            "prompt_digest": ["p"] * count,
+            "template_digest": [KIND.template_digest] * count,
+            "examples_digest": [KIND.examples_digest] * count,
+            "prompt_digest": [KIND.prompt_digest] * count,
             "model_digest": ["m"] * count,
             "engine": ["hf"] * count,
             "dtype": ["float32"] * count,

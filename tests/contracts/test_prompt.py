@@ -97,6 +97,11 @@ def test_what_examples_hold_is_data_too() -> None:
     assert prompt.text == "en: colour red; => A mug.\n\nen: colour red; =>"
 
 
+def digest(prompts: Prompts, locale: str = "zh", category: str | None = "mug", group: str = "own") -> str:
+    """Of all that shapes an item's prompt but its own values."""
+    return prompts.kind_of(locale, category, group).prompt_digest
+
+
 def test_the_digest_covers_what_shapes_a_prompt() -> None:
     recipes = [
         prompting(),
@@ -105,11 +110,37 @@ def test_the_digest_covers_what_shapes_a_prompt() -> None:
         prompting(chat={"system": "b"}),
         prompting(attributes={"colour": {"column": "colour", "label": {"zh": "颜色"}}}),
     ]
-    digests = [Prompts(recipe).digest for recipe in recipes]
+    digests = [digest(Prompts(recipe)) for recipe in recipes]
     few = [prompting(few_shot={"count": count}) for count in (1, 2)]
-    digests += [Prompts(recipe, drawn()).digest for recipe in few] + [Prompts(few[0], drawn(example(7))).digest]
+    digests += [digest(Prompts(recipe, drawn())) for recipe in few] + [digest(Prompts(few[0], drawn(example(7))))]
     assert len(set(digests)) == len(digests)
-    assert Prompts(prompting(), drawn()).digest == digests[0]
+    assert digest(Prompts(prompting(), drawn())) == digests[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "others"),
+    [
+        ({"prompt": {"en": PROMPT, "zh": "y"}}, ["zh"]),
+        ({"chat": {"system": {"en": "a", "zh": "c"}}}, ["zh"]),
+        ({"attributes": {"colour": {"column": "colour", "label": {"zh": "颜色"}}}}, ["zh"]),
+        ({"attributes": {"colour": {"column": "shade", "required": True, "unit": "nm"}}}, []),
+    ],
+)
+def test_each_locale_has_a_digest_of_its_own(changes: dict[str, object], others: list[str]) -> None:
+    chat = {"system": {"en": "a", "zh": "b"}}
+    before, after = Prompts(prompting(chat=chat)), Prompts(prompting(**{"chat": chat, **changes}))
+    assert [locale for locale in ("en", "zh") if digest(before, locale) != digest(after, locale)] == others
+
+
+def test_the_digest_follows_the_examples_an_item_is_shown() -> None:
+    prompts = Prompts(prompting(few_shot={"count": 2}), drawn())
+    shown: dict[str, set[str]] = {}
+    for category, group in (("mug", "own"), ("mug", "g1"), ("mug", "g9"), ("lamp", "own"), (None, "own"), ("x", "g9")):
+        told = digest(prompts, "en", category, group)
+        said = prompts.of(Item(item_id="i", product_group=group, category=category, attributes=RED), "en")
+        shown.setdefault(told, set()).add(said.text)
+    assert len(shown) == 4
+    assert all(len(texts) == 1 for texts in shown.values())
 
 
 def test_examples_are_needed_and_no_model_is_trained_with_them() -> None:

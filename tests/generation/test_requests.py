@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from shop import LINE, Made, Shop, item, rows_of
+from shop import LINE, RECIPE, Made, Shop, item, rows_of
 
 from aigc_core.catalog.outcomes import REJECTS, keep_rejects
 from aigc_core.catalog.publish import Shelf, publish, published_schema
@@ -16,11 +17,13 @@ from aigc_core.contracts.content_line import ContentLine
 from aigc_core.contracts.prompt import Prompts
 from aigc_core.generation.deciding import FAILS_TOO, HOLDS
 from aigc_core.generation.requests import making_of
-from aigc_core.records import RequestSet
+from aigc_core.records import Example, Examples, RequestSet
 from aigc_core.storage.groups import is_held_out
 
 pytest_plugins = ("shop_fixtures",)
 
+PROMPT = str(RECIPE["prompt"])
+ATTRIBUTES: dict[str, object] = dict(RECIPE["attributes"])  # type: ignore[call-overload]
 KNOWN = [item(1), item(2, feature="bad")]
 LATER = ["template_digest", "examples_digest", "engine", "dtype", "sampling_digest"]
 """Columns that the tables of an older lake lack."""
@@ -81,9 +84,88 @@ def test_a_column_the_model_is_not_shown_asks_nothing(second: Shop) -> None:
 
 
 def test_a_changed_prompt_asks_again(second: Shop) -> None:
-    assert second.requests(KNOWN, "run-2", making=second.making(template_digest="another")).reasons == {
-        "prompt changed": 4
-    }
+    assert second.changed(prompt="{{ locale }}?").requests(KNOWN, "run-2").reasons == {"prompt changed": 4}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"prompt": {"en": PROMPT, "zh": "请写"}},
+        {"attributes": ATTRIBUTES | {"name": {"column": "name", "label": {"zh": "名称"}}}},
+    ],
+)
+def test_another_prompt_in_one_locale_asks_again_there(second: Shop, changes: dict[str, object]) -> None:
+    requests = second.changed(**changes).requests(KNOWN, "run-2")
+    assert requests.reasons == {"published before": 1, "rejected before": 1, "prompt changed": 2}
+    asked = rows(requests).filter(pc.is_null(rows(requests)["state"]))
+    assert asked["locale"].to_pylist() == ["zh", "zh"]
+
+
+def test_what_shapes_no_prompt_asks_nothing(second: Shop) -> None:
+    attributes = ATTRIBUTES | {"feature": {"column": "feature", "required": True}}
+    requests = second.changed(attributes=attributes).requests(KNOWN, "run-2")
+    assert requests.reasons == {"published before": 2, "rejected before": 2}
+
+
+def test_a_lake_that_told_of_all_locales_together_is_not_written_again(shop: Shop) -> None:
+    decided(shop, shop.made(KNOWN))
+    as_of_all_locales(shop)
+    assert shop.requests(KNOWN, "run-2").reasons == {"published before": 2, "rejected before": 2}
+    assert shop.changed(prompt="{{ locale }}?").requests(KNOWN, "run-3").reasons == {"prompt changed": 4}
+
+
+def test_an_item_in_another_category_is_shown_other_examples_and_says_so(tmp_path: Path, line: ContentLine) -> None:
+    generation = line.recipe.generation.model_dump(mode="json") | {"regenerate_on": ["examples"]}
+    plain = Shop(root=tmp_path, line=line)
+    showing = plain.changed(few_shot={"count": 1}, generation=generation, attributes={"name": ATTRIBUTES["name"]})
+    pairs: dict[str, tuple[Example, ...]]
+    pairs = {name: (example(name, 1), example(name, 2)) for name in ("bottle", "lamp", "")}
+    shown = Examples(corpus_version=1, drawn=dict.fromkeys(line.recipe.locales, pairs))
+    before = showing.requests([item(1)], examples=shown)
+    shelf_as_planned(showing, before)
+    again = showing.requests([item(1)], "run-2", examples=shown)
+    assert again.reasons == {"published before": 2}
+    moved = {"category": "lamp"}, {"product_group": "bottle 1"}
+    for number, change in enumerate(moved):
+        requests = showing.requests([item(1, **change)], f"run-{number + 3}", examples=shown)
+        assert requests.reasons == {"examples changed": 2}
+        assert not set(rows(requests)["request_key"].to_pylist()) & set(rows(before)["request_key"].to_pylist())
+    other = {"": pairs[""], "bottle": pairs["bottle"], "lamp": pairs["bottle"]}
+    drawn_anew = Examples(corpus_version=2, drawn=dict.fromkeys(line.recipe.locales, other))
+    assert showing.requests([item(1)], "run-5", examples=drawn_anew).reasons == {"published before": 2}
+
+
+def test_without_examples_a_category_is_no_part_of_the_key(shop: Shop) -> None:
+    named = shop.changed(attributes={"name": ATTRIBUTES["name"]})
+    one, other = named.requests([item(1)]), named.requests([item(1, category="lamp")], "run-2")
+    assert one.fingerprint == other.fingerprint
+
+
+def as_of_all_locales(shop: Shop) -> None:
+    """Let the tables tell digests of all locales' prompts together, as those of an older lake do."""
+    for table in (shop.shelf, shop.rejects):
+        told = table.dataset().to_table()
+        for name, value in Prompts(shop.line.recipe).older.items():
+            place = told.schema.get_field_index(name)
+            told = told.set_column(place, told.schema.field(name), pa.array([value] * told.num_rows))
+        table.replace_once(lambda told=told: told, key="of all", note={})  # type: ignore[misc]
+
+
+def example(category: str, number: int) -> Example:
+    """One pair."""
+    group = f"{category} {number}"
+    return Example(
+        item_id=group, product_group=group, category=category, attributes=(("name", group),), text=f"A {group}."
+    )
+
+
+def shelf_as_planned(shop: Shop, requests: RequestSet) -> None:
+    """Put a text of each of these requests on the shelf."""
+    told = rows(requests)
+    for name, value in {**shop.making().columns, "content_sha256": "h", "text": "t"}.items():
+        told = told.append_column(name, pa.array([value] * told.num_rows))
+    shop.shelf.create(told.schema, stats=("item_id",))
+    shop.shelf.append_once(lambda: told, key="planned", note={})
 
 
 def test_changed_rules_judge_what_stands_and_ask_nothing_where_the_verdict_stays(second: Shop) -> None:
@@ -107,15 +189,12 @@ def test_a_refusal_that_new_rules_would_accept_is_asked_for_again(second: Shop) 
     ("changed", "reason"),
     [
         ("model_digest", "model changed"),
-        ("examples_digest", "examples changed"),
         ("engine", "engine changed"),
         ("dtype", "engine changed"),
         ("sampling_digest", "sampling changed"),
     ],
 )
-def test_examples_model_engine_and_sampling_ask_again_only_for_what_was_refused(
-    second: Shop, changed: str, reason: str
-) -> None:
+def test_model_engine_and_sampling_ask_again_only_for_what_was_refused(second: Shop, changed: str, reason: str) -> None:
     requests = second.requests(KNOWN, "run-2", making=second.making(**{changed: "another"}))
     assert requests.reasons == {"published before": 2, reason: 2}
     asked = rows(requests).filter(pc.is_null(rows(requests)["state"]))
@@ -132,10 +211,11 @@ def test_a_rejection_is_tried_again_on_demand_under_a_key_of_its_own(second: Sho
 
 
 def test_a_request_key_covers_all_that_shapes_a_text(shop: Shop) -> None:
-    digests = ("engine", "dtype", "model_digest", "prompt_digest", "decode_digest")
+    digests = ("engine", "dtype", "model_digest", "decode_digest")
     makings = [shop.making(), *(shop.making(**{name: "another"}) for name in digests)]
     keys = [rows(shop.requests([item(1)], f"run-{n}", making=one))["request_key"][0] for n, one in enumerate(makings)]
-    assert len(set(keys)) == len(makings)
+    keys.append(rows(shop.changed(prompt="{{ locale }}?").requests([item(1)], "run-p"))["request_key"][0])
+    assert len(set(keys)) == len(makings) + 1
 
 
 def test_changed_rules_keep_the_key(shop: Shop) -> None:
@@ -177,7 +257,7 @@ def test_a_limit_above_the_catalogue_is_the_catalogue(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     ("watched", "changed"),
-    [("model", "model_digest"), ("examples", "examples_digest"), ("engine", "engine"), ("engine", "dtype")],
+    [("model", "model_digest"), ("engine", "engine"), ("engine", "dtype")],
 )
 def test_another_change_asks_again_where_the_recipe_says_so(second: Shop, watched: str, changed: str) -> None:
     generation = second.line.recipe.generation.model_copy(update={"regenerate_on": frozenset({watched})})
@@ -185,23 +265,24 @@ def test_another_change_asks_again_where_the_recipe_says_so(second: Shop, watche
     watching = replace(second, line=replace(second.line, recipe=recipe))
     asked = watching.requests(KNOWN, "run-2", making=second.making(**{changed: "x"}))
     assert asked.reasons == {f"{watched} changed": 4}
-    unwatched = watching.requests(KNOWN, "run-3", making=second.making(template_digest="x"))
+    unwatched = watching.changed(prompt="{{ locale }}?").requests(KNOWN, "run-3")
     assert unwatched.reasons == {"published before": 2, "prompt changed": 2}
 
 
 def test_engine_and_numeric_type_are_told_apart_from_the_sampling(shop: Shop) -> None:
-    made = partial(making_of, Prompts(shop.line.recipe), shop.model, check_config_digest="c")
+    made = partial(making_of, shop.model, check_config_digest="c")
     sampling = shop.line.recipe.sampling
     one, other = made(sampling=sampling, dtype="float32"), made(sampling=sampling, dtype="int8")
     cooler = made(sampling=replace(sampling, temperature=0.1), dtype="float32")
     assert one.sampling_digest == other.sampling_digest != cooler.sampling_digest
     assert (one.engine, one.dtype, other.dtype) == ("template", "float32", "int8")
-    assert len({making.digest for making in (one, other, cooler)}) == 3
+    assert len({making.digest("p") for making in (one, other, cooler)}) == 3
 
 
 def test_a_lake_of_an_older_release_is_planned_and_written_on(shop: Shop) -> None:
     """Its tables have no columns for the engine and the examples; what they do not tell has not changed."""
     decided(shop, shop.made(KNOWN))
+    as_of_all_locales(shop)
     for table in (shop.shelf, shop.rejects):
         older = table.dataset().to_table().drop_columns(LATER)
         table.replace_once(lambda older=older: older, key="older", note={})  # type: ignore[misc]

@@ -74,11 +74,11 @@ def test_a_chat_shows_them_as_turns(showing: Shop) -> None:
 def test_other_examples_are_another_prompt(showing: Shop) -> None:
     night = begun(showing)
     planned(night)
-    digests = {row["prompt_digest"] for row in requests_of(showing, night)}
+    digests = {row["examples_digest"] for row in requests_of(showing, night)}
     corpus = write_rows(showing.root / "other.jsonl", [pair(number) for number in range(10, 50)])
     other = pin.start(replace(showing.order([item(1), item(2), item(40)]), corpus=corpus))
     planned(other)
-    assert len(digests | {row["prompt_digest"] for row in requests_of(showing, other)}) == 2
+    assert not digests & {row["examples_digest"] for row in requests_of(showing, other)}
 
 
 def on_the_shelf(shop: Shop, pairs: range, *, date: str) -> RunSummary:

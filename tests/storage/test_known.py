@@ -18,6 +18,8 @@ LATER = ("template_digest", "examples_digest", "engine", "dtype", "sampling_dige
 """Columns that tables of an older lake lack."""
 DIGESTS = ("prompt_digest", "model_digest", "decode_digest", "check_config_digest")
 NOW = {name: f"{name} now" for name in (*DIGESTS, *LATER)}
+OLDER = NOW | {name: f"{name} of all" for name in ("template_digest", "examples_digest")}
+"""The same for rows that tell of all locales and items together."""
 THEN = {"attributes_digest": "a", **NOW}
 
 
@@ -31,7 +33,8 @@ def decision(item_id: str, run_id: str, *, day: int = 1, locale: str = "en") -> 
 def catalogue(tmp_path: Path) -> str:
     """Three items, not in the order of their names."""
     path = tmp_path / "catalogue.parquet"
-    rows = {"position": [0, 1, 2], "item_id": ["c", "a", "b"], "attributes_digest": ["a"] * 3}
+    named = {"item_id": ["c", "a", "b"], "product_group": ["c", "a", "b"], "category": ["mug", "mug", None]}
+    rows = {"position": [0, 1, 2], **named, "attributes_digest": ["a"] * 3}
     empty = pa.array([[]] * 3, pa.list_(pa.string()))
     write_table(path, pa.table(rows).append_column("missing", empty).append_column("attributes", empty))
     return str(path)
@@ -51,9 +54,15 @@ def fill(table: Table, *decisions: dict[str, Any]) -> None:
     table.append_once(lambda: rows, key="all", note={})
 
 
+def kinds(*locales: str) -> pa.Table:
+    """Tonight's digests of the locales' prompts."""
+    told = {name: NOW[name] for name in ("template_digest", "examples_digest", "prompt_digest")}
+    return pa.Table.from_pylist([{"locale": one, "category": "", "product_group": "", **told} for one in locales])
+
+
 def beside(known: Known, catalogue: str, *locales: str) -> list[dict[str, Any]]:
     """All rows of the join."""
-    with known.beside(catalogue, locales, NOW) as found:
+    with known.beside(catalogue, kinds(*locales), OLDER) as found:
         return [row for batch in found.rows() for row in batch.to_pylist()]
 
 
