@@ -309,14 +309,16 @@ def render(template: str, values: Mapping[str, object]) -> str:
     """Render a line's template in the sandbox.
 
     Raises:
-        RecipeInvalid: the template reaches for something it may not or that is not there.
+        RecipeInvalid: the template reaches for something it may not or that is not there, or computes what cannot be.
     """
     try:
         return _compiled(template).render(values).strip()
-    except (TemplateError, ArithmeticError, TypeError, ValueError) as error:
+    except _RENDER_ERRORS as error:
         raise RecipeInvalid(f"The template cannot be rendered: {error}.") from error
 
 
+# What an author's expression may raise while it renders.
+_RENDER_ERRORS = (TemplateError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _clean_name = lru_cache(maxsize=4096)(clean_value)
 
 

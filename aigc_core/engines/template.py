@@ -5,8 +5,6 @@ It is the business baseline, the load generator, the last fallback and the test 
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from jinja2 import TemplateError
-
 from aigc_core.contracts.prompt import render
 from aigc_core.engines.base import GeneratedText, TextRequest
 from aigc_core.errors import RecipeInvalid
@@ -21,9 +19,6 @@ PLAIN_TEMPLATES = {
     "{{ name }}为{{ value }}{% endfor %}。",
 }
 """Locale -> the sentence written when a line has no template of its own."""
-
-# What an author's expression may raise while it renders, beside the errors `render` already names.
-RENDER_ERRORS = (RecipeInvalid, TemplateError, ArithmeticError, AttributeError, LookupError)
 
 
 class TemplateEngine:
@@ -55,7 +50,7 @@ class TemplateEngine:
             return _failed(request, f"There is no template for locale {request.locale}; there is one for {known}.")
         try:
             text = render(template, _values(request, attempt))
-        except RENDER_ERRORS as error:
+        except RecipeInvalid as error:
             return _failed(request, f"The {request.locale} template failed: {error}")
         if not text:
             return _failed(request, f"The {request.locale} template gave an empty text.")

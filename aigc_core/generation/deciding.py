@@ -33,6 +33,13 @@ class Decided:
     previous: Words
     """Run that decided before, or None."""
 
+    def hold_back(self, row: int, why: str) -> None:
+        """Quarantine a request that would be generated."""
+        # What fails the new rules leaves the shelf by that reason, whatever else holds its successor back.
+        failed = self.reasons[row] == FAILED_RULES
+        self.states[row] = "quarantined"
+        self.reasons[row] = f"{FAILED_RULES}: {why}" if failed else why
+
 
 def decide(known: pa.RecordBatch, missing: pa.Array, recipe: Recipe, *, retry: bool) -> Decided:
     """Decide each request.
@@ -96,10 +103,7 @@ def refuse_instructions(decided: Decided, items: pa.Table) -> None:
             found = injection_in(text for pair in pairs for text in (pair["name"], pair["value"]))
             why = None if found is None else f"injection: {found}"
         if why is not None:
-            # What fails the new rules leaves the shelf by that reason, whatever else holds its successor back.
-            failed = decided.reasons[row] == FAILED_RULES
-            decided.states[row] = "quarantined"
-            decided.reasons[row] = f"{FAILED_RULES}: {why}" if failed else why
+            decided.hold_back(row, why)
 
 
 class _Case:

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from aigc_core.contracts.prompt import Item, Kind, Prompts
 from aigc_core.contracts.recipe import Recipe
 from aigc_core.engines.watermark import mark_name
+from aigc_core.errors import RecipeInvalid
 from aigc_core.events import Progress, report_progress
 from aigc_core.generation.again import Again, judge_again
-from aigc_core.generation.deciding import FAILED_RULES, RETRY, Decided, Flags, decide, refuse_instructions
+from aigc_core.generation.deciding import FAILED_RULES, RETRY, Decided, decide, refuse_instructions
 from aigc_core.generation.drawing import drawn
 from aigc_core.ids import fingerprint
 from aigc_core.records import CatalogueSnapshot, ModelVersion, RequestSet, Sampling
@@ -187,8 +188,7 @@ def _requests(items: pa.Table, known: pa.RecordBatch, recipe: Recipe, tonight: T
     decided = decide(known, items["missing"].combine_chunks(), recipe, retry=tonight.retry_rejected)
     locales = [recipe.locales[place % len(recipe.locales)] for place in known.column("position").to_pylist()]
     refuse_instructions(decided, items)
-    rows = len(locales)
-    generated = np.fromiter((state is None for state in decided.states), np.bool_, rows)
+    said, rows = _prompts(items, locales, decided, tonight.prompts), len(locales)
     categories, groups = items["category"].to_pylist(), items["product_group"].to_pylist()
     kinds = [tonight.prompts.kind_of(*named) for named in zip(locales, categories, groups, strict=True)]
     columns = {
@@ -204,7 +204,7 @@ def _requests(items: pa.Table, known: pa.RecordBatch, recipe: Recipe, tonight: T
         "previous": pa.array(decided.previous, pa.string()),
         "line": _same(recipe.line, rows),
         "run_id": _same(tonight.run_id, rows),
-        **_prompts(items, locales, generated, tonight.prompts),
+        **said,
     }
     return pa.table({name: columns[name] for name in REQUESTS.names}).cast(REQUESTS)
 
@@ -220,15 +220,22 @@ def _keys(items: pa.Table, kinds: Sequence[Kind], decided: Decided, making: Maki
     return keys
 
 
-def _prompts(items: pa.Table, locales: Sequence[str], generated: Flags, prompts: Prompts) -> dict[str, pa.Array]:
-    """Prompts and attributes of the requests to generate; empty for the others, which nobody asks a text of."""
+def _prompts(items: pa.Table, locales: Sequence[str], decided: Decided, prompts: Prompts) -> dict[str, pa.Array]:
+    """Prompts and attributes of the requests to generate; empty for the others, which nobody asks a text of.
+
+    A request whose prompt fails over its own values is held back; a template that fails for all is refused when read.
+    """
     texts = [""] * len(locales)
     turns: list[list[dict[str, str]]] = [[]] * len(locales)
     attributes: list[list[dict[str, str]]] = [[]] * len(locales)
-    wanted = np.flatnonzero(generated)
+    wanted = np.flatnonzero(np.fromiter((state is None for state in decided.states), np.bool_, len(locales)))
     chosen = items.select(_SHOWN).take(pa.array(wanted)).to_pylist()
     for row, item in zip(wanted.tolist(), chosen, strict=True):
-        said = prompts.of(Item(**item), locales[row])
+        try:
+            said = prompts.of(Item(**item), locales[row])
+        except RecipeInvalid as error:
+            decided.hold_back(row, f"prompt: {error.came}")
+            continue
         texts[row], attributes[row] = said.text, item["attributes"]
         turns[row] = [{"role": role, "content": content} for role, content in said.turns]
     return {

@@ -135,6 +135,25 @@ def test_an_item_in_another_category_is_shown_other_examples_and_says_so(tmp_pat
     assert showing.requests([item(1)], "run-5", examples=drawn_anew).reasons == {"published before": 2}
 
 
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("attributes[4].value", "list object has no element 4"),
+        ("'%d' % attributes[1].value", "%d format"),
+        ("'{} {}'.format(locale)", "index out of range"),
+        ("cycler()", "at least one item"),
+        ("attributes[3].value.split('l')[0].missing.more", "has no attribute 'missing'"),
+    ],
+)
+def test_a_prompt_that_fails_for_one_item_holds_back_that_item_alone(shop: Shop, expression: str, said: str) -> None:
+    template = "{% if attributes[3].value == 'odd' %}{{ " + expression + " }}{% endif %}x"
+    requests = shop.changed(prompt=template).requests([item(1, feature="odd", capacity_ml=None), item(2)])
+    assert (requests.to_generate, requests.states) == (2, {"quarantined": 2})
+    (reason,) = {reason for reason in requests.reasons if reason != "new"}
+    assert reason.startswith("prompt: The template cannot be rendered: ")
+    assert said in reason
+
+
 def test_without_examples_a_category_is_no_part_of_the_key(shop: Shop) -> None:
     named = shop.changed(attributes={"name": ATTRIBUTES["name"]})
     one, other = named.requests([item(1)]), named.requests([item(1, category="lamp")], "run-2")
