@@ -1,7 +1,9 @@
 """The one place that reads the environment; opens the lake, the lines and the engines for whoever asks."""
 
+import gc
 import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -292,6 +294,14 @@ def open_generator(model: ModelVersion, line: ContentLine) -> Generator:
             remedy="Restore the folder, or name the changed model with --model.",
         )
     return engine
+
+
+def close_generator() -> None:
+    """Let go of the engine that is open, and of its memory."""
+    _kept.cache_clear()
+    gc.collect()
+    if "torch" in sys.modules:
+        sys.modules["torch"].cuda.empty_cache()
 
 
 def require_chat(model: ModelVersion, line: ContentLine) -> ModelVersion:

@@ -1,25 +1,18 @@
 """Looking ahead: what a night would do and take, told before anything is generated or published."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-
-import pyarrow.compute as pc
+from dataclasses import dataclass
 
 from aigc_core.contracts.content_line import ContentLine
-from aigc_core.generation.requests import REQUESTS
-from aigc_core.generation.shards import Left, plan_shards
 from aigc_core.night.intake import take_items
 from aigc_core.night.pin import pin
-from aigc_core.night.steps import judge_shard, planned, serving_model, write_shard
+from aigc_core.night.steps import planned, serving_model
+from aigc_core.night.trial import tried
 from aigc_core.records import CatalogueSnapshot, Forecast, ModelVersion, Night, Order, RequestSet
-from aigc_core.reporting.forecast import Rates, estimate, families, passed_caps, rates_of, texts_a_request
-from aigc_core.storage.files import ParquetSink, read_batches
+from aigc_core.reporting.forecast import Rates, at_most, estimate, families, passed_caps, rates_of
 from aigc_core.storage.progress import RunFolder
 from aigc_core.storage.scratch import alone_in
 from aigc_core.workspace import open_workspace
 
-TRIED = 48
-"""Requests written and thrown away to measure a model that has not written before."""
 UNTRAINED = "untrained"
 
 
@@ -48,10 +41,12 @@ def foresee(order: Order, *, calibrate: bool = True) -> Forecast:
             line=line.name, digest=UNTRAINED, engine=night.engine, path="", base=line.recipe.model.base
         )
         requests = planned(night, snapshot, writer, folder)
-        rates = rates_of(workspace.history(line.name), engine=writer.engine, model=writer.digest)
-        if rates is None and model is not None and calibrate and requests.to_generate:
-            rates = _tried(requests, model, line, folder)
-        return _told(night, snapshot, requests, _Outlook(line=line, model=model, rates=rates))
+        past = rates_of(workspace.history(line.name), engine=writer.engine, model=writer.digest)
+        rates = past
+        if past is None and model is not None and calibrate and requests.to_generate:
+            rates = tried(requests, model, line, folder)
+        outlook = _Outlook(line=line, model=model, rates=rates, has_past=past is not None)
+        return _told(night, snapshot, requests, outlook)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +57,15 @@ class _Outlook:
     model: ModelVersion | None
     """None where one is trained first."""
     rates: Rates | None
+    has_past: bool
+    """Whether earlier nights tell them."""
 
 
 def _told(night: Night, snapshot: CatalogueSnapshot, requests: RequestSet, outlook: _Outlook) -> Forecast:
     recipe = outlook.line.recipe
-    found = estimate(requests, outlook.rates, recipe.prices, attempts=recipe.generation.attempts)
+    attempts, caps = recipe.generation.attempts, recipe.generation.caps
+    found = estimate(requests, outlook.rates, recipe.prices, attempts=attempts)
+    held = found if outlook.has_past else at_most(found, requests, attempts=attempts)
     return Forecast(
         line=night.line,
         lake=night.lake,
@@ -81,7 +80,7 @@ def _told(night: Night, snapshot: CatalogueSnapshot, requests: RequestSet, outlo
         door=snapshot.door,
         estimate=found,
         currency=recipe.prices.currency,
-        caps=passed_caps(found, recipe.generation.caps, recipe.prices.currency),
+        caps=passed_caps(held, caps, recipe.prices.currency),
         notes=_notes(outlook),
     )
 
@@ -93,36 +92,3 @@ def _notes(outlook: _Outlook) -> tuple[str, ...]:
     return (
         f"No model serves yet: one is fine-tuned first, on at most {tokens:,} tokens; that is not in the estimate.",
     )
-
-
-def _tried(requests: RequestSet, model: ModelVersion, line: ContentLine, folder: RunFolder) -> Rates:
-    """The rates of a few texts, written now and judged by the row checks."""
-    sample = _sample(requests, folder.file("tried.parquet"))
-    trial = RunFolder(folder.file("trial"))
-    (shard,) = plan_shards(sample, Left(), trial, shard_rows=TRIED)
-    part = write_shard(shard, model, line, trial)
-    verdicts = judge_shard(shard, part, line, trial)
-    share = verdicts.accepted / verdicts.rows
-    served = line.recipe.generation.served_price(model.engine, part.prompt_tokens, part.made_tokens)
-    return Rates(
-        texts_a_request=texts_a_request(share, line.recipe.generation.attempts),
-        tokens_a_text=part.made_tokens / part.rows,
-        seconds_a_text=part.seconds / part.rows,
-        seconds_a_request=0.0,
-        served_a_text=served / part.rows,
-        basis=f"a trial of {part.rows} texts, {verdicts.accepted} of them accepted; so few are slow to write",
-    )
-
-
-def _sample(requests: RequestSet, path: Path) -> RequestSet:
-    """The first requests that would be generated."""
-    left = TRIED
-    with ParquetSink(path, REQUESTS) as sink:
-        for batch in read_batches(requests.path):
-            chosen = batch.filter(pc.is_null(batch.column("state"))).slice(0, left)
-            sink.write(chosen)
-            left -= chosen.num_rows
-            if not left:
-                break
-        rows = sink.rows
-    return replace(requests, path=str(path), requests=rows, to_generate=rows, reasons={}, states={})

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from aigc_core.audit import gate
 from aigc_core.audit.rejudge import rejudge
-from aigc_core.audit.screen import Rules, screen
 from aigc_core.catalog.outcomes import Occasion, write_findings
 from aigc_core.catalog.publish import Shelf, publish, published_schema
 from aigc_core.contracts.content_line import ContentLine
@@ -21,10 +20,11 @@ from aigc_core.generation.again import Again
 from aigc_core.generation.batch import Provenance, seal_batch
 from aigc_core.generation.repeats import repeated_requests
 from aigc_core.generation.requests import Making, Tonight, build_requests, making_of
-from aigc_core.generation.shards import Left, generate_shard, plan_shards, plan_step, settled_shards
+from aigc_core.generation.shards import Left, plan_shards, plan_step, settled_shards
 from aigc_core.generation.takeover import take_over
 from aigc_core.night.fan_out import rows_a_shard
 from aigc_core.night.pin import open_night
+from aigc_core.night.trial import judge_shard, row_rules, tried, write_shard
 from aigc_core.night.withdrawals import REJUDGED_FILE, keep_withdrawn, leaving, remember
 from aigc_core.records import (
     AuditReport,
@@ -40,14 +40,13 @@ from aigc_core.records import (
     Shard,
     Verdicts,
 )
-from aigc_core.reporting.forecast import estimate, passed_caps, rates_of
+from aigc_core.reporting.forecast import at_most, estimate, passed_caps, rates_of, untold_caps
 from aigc_core.storage.groups import GroupSet
 from aigc_core.storage.progress import RunFolder
 from aigc_core.workspace import (
     Workspace,
     decoding_of,
     dtype_of,
-    open_generator,
     open_model,
     open_trainer,
     ready_to_serve,
@@ -101,17 +100,22 @@ def plan(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion) -> Req
 
 
 def require_within_caps(requests: RequestSet, model: ModelVersion, line: ContentLine, workspace: Workspace) -> None:
-    """Ask for a person's word where a cap of the recipe would be passed.
+    """Ask for a person's word where a cap of the recipe would be passed, or nobody can tell.
+
+    Before any night of this engine a few texts are tried, and the cap on texts is held against all attempts.
 
     Raises:
         CapPassed: see above.
     """
-    generation, prices = line.recipe.generation, line.recipe.prices
-    if generation.caps == Caps():
+    generation, prices, caps = line.recipe.generation, line.recipe.prices, line.recipe.generation.caps
+    if caps == Caps() or not requests.to_generate:
         return
-    rates = rates_of(workspace.history(line.name), engine=model.engine, model=model.digest)
+    rates = past = rates_of(workspace.history(line.name), engine=model.engine, model=model.digest)
+    if past is None and caps != Caps(texts=caps.texts):
+        rates = tried(requests, model, line, workspace.run(requests.run_id))
     found = estimate(requests, rates, prices, attempts=generation.attempts)
-    if passed := passed_caps(found, generation.caps, prices.currency):
+    held = found if past else at_most(found, requests, attempts=generation.attempts)
+    if passed := (*passed_caps(held, caps, prices.currency), *untold_caps(found, caps)):
         raise CapPassed(
             f"{requests.to_generate:,} requests would take {'; '.join(passed)} (from {found.basis}).",
             "The caps stand in the recipe, generation.caps.",
@@ -146,14 +150,9 @@ def planned(night: Night, catalogue: CatalogueSnapshot, model: ModelVersion, fol
 
 
 def _again(line: ContentLine, prompts: Prompts, folder: RunFolder) -> Again:
-    rules = _rules(line)
+    rules = row_rules(line)
     path = folder.file(REJUDGED_FILE)
     return Again(judge=partial(rejudge, rules=rules), rules=rules.digest, prompts=prompts, path=path)
-
-
-def _rules(line: ContentLine) -> Rules:
-    checks = row_checks(line)
-    return Rules(checks=checks, contract=line.description.objects[gate.ROWS], digest=rules_digest(line, checks))
 
 
 def attempts(night: Night) -> range:
@@ -196,20 +195,10 @@ def write_texts(night: Night, model: ModelVersion, shard: Shard) -> Part:
     return write_shard(shard, model, line, folder)
 
 
-def write_shard(shard: Shard, model: ModelVersion, line: ContentLine, folder: RunFolder) -> Part:
-    """One shard's texts, kept in a folder."""
-    return generate_shard(shard, lambda: open_generator(model, line), decoding_of(line), folder)
-
-
 def judge_texts(night: Night, shard: Shard, part: Part) -> Verdicts:
     """What the row checks say of one shard's texts."""
     _, line, folder = open_night(night)
     return judge_shard(shard, part, line, folder)
-
-
-def judge_shard(shard: Shard, part: Part, line: ContentLine, folder: RunFolder) -> Verdicts:
-    """What the row checks say of one shard's texts, kept in a folder."""
-    return screen(part, shard, _rules(line), folder)
 
 
 def seal(

@@ -14,7 +14,8 @@ from aigc_core.errors import WorkersFailed
 from aigc_core.events import Progress, report_progress
 from aigc_core.generation.shards import journal_of, part_step, plan_step
 from aigc_core.night.pin import RUN, open_night
-from aigc_core.night.steps import attempts, judge_shard, write_shard
+from aigc_core.night.steps import attempts
+from aigc_core.night.trial import judge_shard, write_shard
 from aigc_core.night.watch import Watch
 from aigc_core.records import ModelVersion, Night, Part, Shard, Task, Verdicts
 from aigc_core.storage.claims import Claims

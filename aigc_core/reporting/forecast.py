@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aigc_core.contracts.generation import Caps
 from aigc_core.contracts.recipe import Prices
@@ -92,8 +92,20 @@ def estimate(requests: RequestSet, rates: Rates | None, prices: Prices, *, attem
     )
 
 
+def at_most(found: Estimate, requests: RequestSet, *, attempts: int) -> Estimate:
+    """The estimate with the most texts there can be: what a cap is held against before a night told their number."""
+    return replace(found, texts=requests.to_generate * attempts)
+
+
+def untold_caps(found: Estimate, caps: Caps) -> tuple[str, ...]:
+    """The caps that an estimate says nothing of, in words."""
+    told = {"tokens": (found.tokens, caps.tokens), "seconds": (found.seconds, caps.seconds)}
+    told["money"] = (found.money, caps.money)
+    return tuple(f"{name} cannot be told" for name, (value, cap) in told.items() if value is None and cap is not None)
+
+
 def passed_caps(found: Estimate, caps: Caps, currency: str) -> tuple[str, ...]:
-    """The caps an estimate passes, in words; what cannot be told passes no cap."""
+    """The caps an estimate passes, in words; for what cannot be told see `untold_caps`."""
     told = {
         "texts": (found.texts, caps.texts),
         "tokens": (found.tokens, caps.tokens),

@@ -7,7 +7,7 @@ import pytest
 from aigc_core.contracts.generation import Caps
 from aigc_core.contracts.recipe import Prices
 from aigc_core.records import Estimate, RequestSet, RunSummary
-from aigc_core.reporting.forecast import Rates, estimate, families, passed_caps, rates_of, texts_a_request
+from aigc_core.reporting.forecast import Rates, estimate, families, passed_caps, rates_of, texts_a_request, untold_caps
 
 PRICES = Prices(currency="EUR", device_hour=3.6)
 RATES = Rates(texts_a_request=1.5, tokens_a_text=40, seconds_a_text=0.01, seconds_a_request=0.002, basis="a test")
@@ -93,6 +93,8 @@ def test_each_cap_that_is_passed_is_named() -> None:
     )
     unknown = replace(found, tokens=None, seconds=None, money=None)
     assert passed_caps(unknown, Caps(tokens=1, seconds=1, money=1), "EUR") == ()
+    assert untold_caps(unknown, Caps(texts=1, tokens=1, money=1)) == ("tokens cannot be told", "money cannot be told")
+    assert untold_caps(found, Caps(tokens=1)) == ()
 
 
 def test_reasons_are_counted_by_family() -> None:
