@@ -114,7 +114,7 @@ class TrainingFailed(AigcError):
 
 
 class EngineBroken(AigcError):
-    """The engine of this process fails on every row, for example because its device is gone."""
+    """The engine of this process fails on every row, as when its device is gone, or is another than the run's."""
 
 
 class WorkersFailed(AigcError):

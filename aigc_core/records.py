@@ -117,6 +117,8 @@ class ModelVersion:
     """What it was tuned from: `starter`, a local path or a hub id; `template` for the template engine."""
     variant: str = ""
     """Folder of the converted model that engine `ct2` reads; empty for the others."""
+    dtype: str = ""
+    """Numeric type that the run's texts are made in, by every worker; empty for a model that no run has taken."""
     corpus_fingerprint: str = ""
     corpus_version: int | None = None
     """Version of the corpus table it learnt from; None for a model that was not tuned here."""

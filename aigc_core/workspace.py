@@ -20,11 +20,12 @@ from aigc_core.contracts.generation import Generation
 from aigc_core.contracts.sanitising import special_pattern
 from aigc_core.engines.base import Generator, Trainer
 from aigc_core.engines.best_of import BestOf
+from aigc_core.engines.numeric import numeric_type
 from aigc_core.engines.template import TemplateEngine
 from aigc_core.engines.variants import ct2_dtype, ct2_library
 from aigc_core.engines.vllm import vllm_library
 from aigc_core.engines.watermark import WatermarkKey, keyed
-from aigc_core.errors import IntegrityBroken, LakeUnusable, ModelInvalid, RecipeInvalid, UserError
+from aigc_core.errors import EngineBroken, IntegrityBroken, LakeUnusable, ModelInvalid, RecipeInvalid, UserError
 from aigc_core.generation.variants import parity_prompts, serve_converted
 from aigc_core.ids import fingerprint
 from aigc_core.lines.folders import list_lines, load_line
@@ -283,10 +284,22 @@ def open_generator(model: ModelVersion, line: ContentLine) -> Generator:
     Raises:
         ModelInvalid: the model's files changed since it was registered.
         MissingExtra: the engine needs a package that is not installed.
+        EngineBroken: it computes in another numeric type than the run's texts are told to have.
     """
+    engine = _opened(model, line.recipe.generation)
+    if model.dtype and engine.dtype != model.dtype:
+        raise EngineBroken(
+            f"The engine {model.engine} computes in {engine.dtype} here, and the run's texts are in {model.dtype}.",
+            "A run's texts are all made in one numeric type.",
+        )
+    return engine
+
+
+def _opened(model: ModelVersion, settings: Generation) -> Generator:
     if model.engine == "template":
-        return TemplateEngine(line.recipe.generation.template)
-    settings = line.recipe.generation
+        return TemplateEngine(settings.template)
+    if model.dtype and model.engine in ("hf", "vllm"):
+        settings = settings.model_copy(update={"dtype": model.dtype})
     engine = _kept(model.engine, model.path, model.variant, settings.model_dump_json(), _watermark_key(settings))
     if engine.model_digest != model.digest:
         raise ModelInvalid(
@@ -333,16 +346,16 @@ def special_tokens_of(model: ModelVersion) -> re.Pattern[str] | None:
 
 
 def ready_to_serve(model: ModelVersion, engine: str, line: ContentLine, workspace: Workspace) -> ModelVersion:
-    """The model as the engine takes it; for `ct2` it is converted once, and held to its own texts.
+    """The model as the engine takes it, and in which numeric type; for `ct2` converted once, held to its own texts.
 
     Raises:
         ModelInvalid: it cannot be converted, or what came of it writes other texts.
     """
-    if engine != "ct2":
-        return model
-    corpus, catalogue = workspace.corpus_table(line.name), workspace.catalogue_table(line.name)
-    prompts = partial(parity_prompts, line.recipe, corpus, catalogue)
-    return serve_converted(model, line.recipe, workspace.models(line.name), prompts)
+    if engine == "ct2":
+        corpus, catalogue = workspace.corpus_table(line.name), workspace.catalogue_table(line.name)
+        prompts = partial(parity_prompts, line.recipe, corpus, catalogue)
+        model = serve_converted(model, line.recipe, workspace.models(line.name), prompts)
+    return replace(model, dtype=numeric_type(model.engine, line.recipe.generation))
 
 
 def open_trainer(line: ContentLine, corpus: CorpusVersion) -> Trainer:
@@ -350,19 +363,6 @@ def open_trainer(line: ContentLine, corpus: CorpusVersion) -> Trainer:
     from aigc_core.engines.sft import SftTrainer
 
     return SftTrainer(line.name, line.recipe.model, corpus_fingerprint=corpus.fingerprint)
-
-
-def dtype_of(model: ModelVersion, line: ContentLine) -> str:
-    """Numeric type the model generates in on this machine; part of every request key."""
-    if model.engine == "template":
-        return TemplateEngine.dtype
-    if model.engine == "endpoint":
-        return "server"
-    if model.engine == "ct2":
-        return ct2_dtype(line.recipe.generation.dtype)
-    from aigc_core.engines.loading import dtype_for, pick_device
-
-    return dtype_for(pick_device(None), line.recipe.generation.dtype)
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from aigc_core.contracts.generation import Caps
 from aigc_core.contracts.prompt import Prompts
 from aigc_core.corpus.examples import draw_all
 from aigc_core.corpus.pairs import current_corpus
+from aigc_core.engines.numeric import numeric_type
 from aigc_core.errors import AuditBlocked, CapPassed, SourceInvalid
 from aigc_core.finetune import GROUPS_FILE, finetune
 from aigc_core.generation.again import Again
@@ -46,7 +47,6 @@ from aigc_core.storage.progress import RunFolder
 from aigc_core.workspace import (
     Workspace,
     decoding_of,
-    dtype_of,
     open_model,
     open_trainer,
     ready_to_serve,
@@ -279,5 +279,6 @@ def prompts_of(line: ContentLine, model: ModelVersion, workspace: Workspace, fol
 
 def _making(line: ContentLine, model: ModelVersion) -> Making:
     rules = rules_digest(line, row_checks(line))
-    sampling, dtype = decoding_of(line), dtype_of(model, line)
-    return making_of(model, sampling=sampling, dtype=dtype, check_config_digest=rules)
+    # A night that trains looks ahead with no model at hand, and one begun by an older release kept no type with it.
+    dtype = model.dtype or numeric_type(model.engine, line.recipe.generation)
+    return making_of(model, sampling=decoding_of(line), dtype=dtype, check_config_digest=rules)
