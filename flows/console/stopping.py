@@ -22,11 +22,30 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     except StopSignal as signalled:
-        raise Stopped(
-            "Told to stop.", "What was finished is kept.", "The same command goes on where it stopped."
-        ) from signalled
+        raise _stopped() from signalled
+    except Exception as error:
+        # Where the signal strikes Prefect's own engine, that may trip over itself, and never sends it again.
+        if _is_from_signal(error):
+            raise _stopped() from error
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _stopped() -> Stopped:
+    return Stopped("Told to stop.", "What was finished is kept.", "The same command goes on where it stopped.")
+
+
+def _is_from_signal(error: BaseException) -> bool:
+    """Whether an error came while a signal that ends the process was answered."""
+    from prefect.exceptions import TerminationSignal
+
+    told: BaseException | None = error
+    while told is not None:
+        if isinstance(told, TerminationSignal | StopSignal):
+            return True
+        told = told.__cause__ or told.__context__
+    return False
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:

@@ -23,6 +23,17 @@ def test_a_struck_check_holds_no_text_back() -> None:
         run_checks([Interrupted()], pa.RecordBatch.from_pylist([], schema=TEXTS))
 
 
+def test_an_engine_that_trips_over_the_signal_is_stopped_by_it() -> None:
+    from prefect.exceptions import TerminationSignal
+
+    tripped = ValueError("Task run is not set")
+    tripped.__context__ = TerminationSignal(signal=15)
+    with pytest.raises(Stopped, match="What was finished is kept"), stoppable():
+        raise tripped
+    with pytest.raises(ValueError, match="of its own"), stoppable():
+        raise ValueError("of its own")
+
+
 def test_at_the_edge_it_is_told_in_words() -> None:
     with pytest.raises(Stopped, match="The same command goes on where it stopped") as told, stoppable():
         raise StopSignal

@@ -60,10 +60,10 @@ def test_artifacts_tell_how_it_went(first_night: FirstNight) -> None:
     with get_client(sync_client=True) as client:
         found = client.read_artifacts()
     mine = [artifact for artifact in found if first_night.summary.run_id in f"{artifact.description} {artifact.data}"]
-    kinds = {artifact.type: str(artifact.data) for artifact in mine}
-    assert set(kinds) == {"progress", "table", "markdown"}
-    assert float(kinds["progress"]) == 100.0
-    assert "published" in kinds["table"]
+    assert {artifact.type for artifact in mine} == {"progress", "table", "markdown"}
+    # Other tests kill nights of the same id: their bars stand where they were struck.
+    assert 100.0 in [float(str(artifact.data)) for artifact in mine if artifact.type == "progress"]
+    assert all("published" in str(artifact.data) for artifact in mine if artifact.type == "table")
 
 
 @pytest.mark.parametrize(
