@@ -11,6 +11,8 @@ from aigc_core.checks.views import data_file, language_of
 PREFIX = "canary-"
 """Item ids of planted texts start so; they are never published."""
 LANGUAGES = frozenset({"en", "zh"})
+OF_A_LANGUAGE = ("Q-L6", "Q-C")
+"""Checks that read a text in its own language: what they catch in English they need not catch in another."""
 PROMPT = "name: a mug"
 PLANTED = TEXTS.append(pa.field("expected", pa.string(), nullable=False))
 """`expected` is the id of the check that must catch the row."""
@@ -20,7 +22,7 @@ def plant(locales: Sequence[str]) -> pa.RecordBatch:
     """At least 20 planted texts a locale, in the columns of `PLANTED`.
 
     Each is bad whatever the recipe's parameters. A locale that is neither en nor zh gets the English ones, without
-    those that are in the wrong language.
+    those that only English texts are refused for.
     """
     rows = [_row(canary, locale) for locale in dict.fromkeys(locales) for canary in _canaries_for(locale)]
     return pa.RecordBatch.from_pylist(rows, schema=PLANTED)
@@ -30,9 +32,8 @@ def _canaries_for(locale: str) -> list[dict[str, object]]:
     language = language_of(locale)
     if language in LANGUAGES:
         return [canary for canary in data_file("canaries.json") if canary["language"] == language]
-    return [
-        canary for canary in data_file("canaries.json") if canary["language"] == "en" and canary["expected"] != "Q-L6"
-    ]
+    english = _canaries_for("en")
+    return [canary for canary in english if canary["expected"] not in OF_A_LANGUAGE]
 
 
 def _row(canary: dict[str, object], locale: str) -> dict[str, object]:

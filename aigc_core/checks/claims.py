@@ -5,20 +5,32 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import ahocorasick
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from aigc_core.checks.base import CheckResult, Finding, ParameterCheck, Severity
-from aigc_core.checks.views import HAN, attributes_of, data_file, language_of, matching_rows, strings, view_of
-from aigc_core.contracts.strict import Strict
+from aigc_core.checks.views import (
+    HAN,
+    View,
+    attributes_of,
+    data_file,
+    is_whole_word,
+    language_of,
+    matching_rows,
+    strings,
+    view_of,
+)
+from aigc_core.contracts.strict import Locale, Strict
 from aigc_core.ids import fingerprint
 
 Market = Literal["cn", "eu", "us"]
 LEVELS: Mapping[str, Severity] = {"ban": "block", "evidence": "block", "caution": "quarantine"}
 """TRUST 2.3: what may never be said, what needs a document, what a person should look at."""
+_VARIANT = re.compile(r"^(Q-C\d+)[a-z]+$")
 EXCEPTION_CHARACTERS = 40
 """No exception is longer."""
 EVIDENCE = "evidence"
@@ -43,7 +55,7 @@ class Rule:
     @property
     def check_id(self) -> str:
         """The id in the trust catalogue: `Q-C6` of `Q-C6e`."""
-        return self.rule_id.rstrip("abcdefghijklmnopqrstuvwxyz")
+        return _VARIANT.sub(r"\1", self.rule_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +67,45 @@ class Claim:
     end: int
 
 
+class OwnRule(Strict):
+    """A rule of the shop's own, judged as the shipped ones are."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")
+    lang: Locale
+    level: Literal["ban", "evidence", "caution"]
+    title: str = Field(min_length=3, max_length=80)
+    terms: tuple[Annotated[str, Field(min_length=2, max_length=EXCEPTION_CHARACTERS)], ...] = Field(
+        min_length=1, max_length=5000
+    )
+    except_terms: tuple[Annotated[str, Field(min_length=2, max_length=EXCEPTION_CHARACTERS)], ...]
+    """Words around a term in which it is none; named even where there are none, for a term is judged in its context."""
+
+
+class Override(Strict):
+    """A claim that a person lets through, by name and for a reason: it warns instead, and says so."""
+
+    term: str = Field(min_length=2, max_length=80)
+    """The words as the text says them; case and width do not matter."""
+    by: str = Field(min_length=2, max_length=80)
+    reason: str = Field(min_length=10, max_length=200)
+
+
 class ClaimParameters(Strict):
-    """Which law to read a text by."""
+    """Q-C."""
 
     markets: tuple[Market, ...] = ("cn", "eu", "us")
+    """Whose law a text is read by."""
+    certificates: tuple[str, ...] = Field(("certification",), max_length=20)
+    """Attributes whose values name certificates: what stands in one word for word needs no other document."""
+    own: tuple[OwnRule, ...] = Field((), max_length=200)
+    overrides: tuple[Override, ...] = Field((), max_length=1000)
+
+    @property
+    def own_rules(self) -> tuple[Rule, ...]:
+        """The shop's rules in the shape of the shipped ones."""
+        return tuple(
+            _rule(one.model_dump() | {"basis": "the shop's own list", "suggest": ""}, "own") for one in self.own
+        )
 
 
 def load_rules(markets: Sequence[str]) -> tuple[Rule, ...]:
@@ -131,7 +178,7 @@ class Lexicon:
     def _hits(self, text: str) -> Iterator[tuple[int, int, Rule | None]]:
         for last, (length, owners) in self._automaton.iter(text):
             start, end = last + 1 - length, last + 1
-            if _is_whole(text, start, end):
+            if is_whole_word(text, start, end):
                 for owner in owners:
                     yield start, end, owner
 
@@ -148,26 +195,17 @@ def _is_within(start: int, end: int, spared: Sequence[tuple[int, int]]) -> bool:
     return any(end <= behind for _, behind in spared[low:high])
 
 
-def _is_whole(text: str, start: int, end: int) -> bool:
-    """Latin terms count as whole words only."""
-    inside = text[start], text[end - 1]
-    around = text[start - 1 : start], text[end : end + 1]
-    return not any(
-        edge.isascii() and edge.isalnum() and beside.isascii() and beside.isalnum()
-        for edge, beside in zip(inside, around, strict=True)
-    )
-
-
 @lru_cache(maxsize=8)
-def lexicons(markets: tuple[str, ...]) -> Mapping[str, Lexicon]:
+def lexicons(markets: tuple[str, ...], own: tuple[Rule, ...] = ()) -> Mapping[str, Lexicon]:
     """Language -> its lexicon."""
-    rules = load_rules(markets)
+    rules = (*load_rules(markets), *own)
     return {lang: Lexicon([rule for rule in rules if rule.lang == lang]) for lang in sorted({r.lang for r in rules})}
 
 
 class Claims(ParameterCheck[ClaimParameters]):
     """Q-C: forbidden claims block; claims that need a document block unless the attribute `evidence` names one;
-    what needs a look holds. Every rule says which law it rests on; texts are read in their locale's language.
+    what needs a look holds; what a person lets through warns. Every rule says which law it rests on; texts are read in
+    their locale's language.
     """
 
     check_id = "Q-C"
@@ -175,7 +213,8 @@ class Claims(ParameterCheck[ClaimParameters]):
     def __init__(self, parameters: ClaimParameters) -> None:
         super().__init__(parameters)
         self.version = rules_version(parameters.markets)
-        self._lexicons = lexicons(parameters.markets)
+        self._lexicons = lexicons(parameters.markets, parameters.own_rules)
+        self._overrides = {view_of(one.term).text: one for one in parameters.overrides}
 
     def __call__(self, batch: pa.RecordBatch) -> CheckResult:
         """One pass over each normalised text; only hits are traced back to the original."""
@@ -193,28 +232,39 @@ class Claims(ParameterCheck[ClaimParameters]):
         rows = sorted(claimed)
         found: list[Finding] = []
         for row, pairs in zip(rows, attributes_of(batch, rows), strict=True):
-            proved = any(name == EVIDENCE and value.strip() for name, value in pairs)
-            found += _findings(row, batch.column("text")[row].as_py(), claimed[row], proved=proved)
+            found += self._findings(row, batch.column("text")[row].as_py(), claimed[row], self._proof(pairs))
         return CheckResult(findings=found)
 
+    def _proof(self, pairs: Sequence[tuple[str, str]]) -> str | None:
+        """What is certified, normalised; None where a document stands for the whole item."""
+        if any(name == EVIDENCE and value.strip() for name, value in pairs):
+            return None
+        return "\n".join(view_of(value).text for name, value in pairs if name in self.parameters.certificates)
 
-def _findings(row: int, text: str, claims: Sequence[Claim], *, proved: bool) -> Iterator[Finding]:
-    view = view_of(text)
-    held: dict[Rule, list[Claim]] = {}
-    for claim in claims:
-        if not (proved and claim.rule.level == "evidence"):
-            held.setdefault(claim.rule, []).append(claim)
-    for rule, places in held.items():
-        # Normalising a whole text may compose what normalising by character leaves apart: then no span is told.
-        spans = [view.original(one.start, one.end) for one in places if one.end <= len(view.text)]
-        said = dict.fromkeys(view.text[one.start : one.end] for one in places)
-        yield Finding(
-            row=row,
-            severity=LEVELS[rule.level],
-            reason=f"{rule.check_id} {rule.level}: {rule.title} ({rule.market})",
-            spans=tuple(spans[:20]),
-            evidence=", ".join(list(said)[:5]),
-        )
+    def _findings(self, row: int, text: str, claims: Sequence[Claim], proof: str | None) -> Iterator[Finding]:
+        view = view_of(text)
+        held: dict[tuple[Rule, Override | None], list[Claim]] = {}
+        for claim in claims:
+            said = view.text[claim.start : claim.end]
+            if claim.rule.level == "evidence" and (proof is None or said in proof):
+                continue
+            held.setdefault((claim.rule, self._overrides.get(said)), []).append(claim)
+        for (rule, override), places in held.items():
+            yield _finding(row, view, rule, override, places)
+
+
+def _finding(row: int, view: View, rule: Rule, override: Override | None, places: Sequence[Claim]) -> Finding:
+    # Normalising a whole text may compose what normalising by character leaves apart: then no span is told.
+    spans = [view.original(one.start, one.end) for one in places if one.end <= len(view.text)]
+    said = dict.fromkeys(view.text[one.start : one.end] for one in places)
+    allowed = f"; let through by {override.by}: {override.reason}" if override else ""
+    return Finding(
+        row=row,
+        severity="warn" if override else LEVELS[rule.level],
+        reason=f"{rule.check_id} {rule.level}: {rule.title} ({rule.market}){allowed}",
+        spans=tuple(spans[:20]),
+        evidence=", ".join(list(said)[:5]),
+    )
 
 
 def flagged(finding: Finding) -> str:

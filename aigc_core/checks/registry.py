@@ -9,6 +9,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from aigc_core.checks.base import FINDING_TYPE, RANK, CheckResult, Finding, NoParameters, RowCheck
+from aigc_core.checks.claims import ClaimParameters, Claims
 from aigc_core.checks.faithfulness import NumberParameters, Numbers
 from aigc_core.checks.form import (
     FormulaStart,
@@ -21,6 +22,7 @@ from aigc_core.checks.form import (
 )
 from aigc_core.checks.language import Language, LanguageParameters
 from aigc_core.checks.leakage import Contacts, Leakage, LeakageParameters
+from aigc_core.checks.regulated import RegulatedWords
 from aigc_core.checks.repetition import Distinct, DistinctParameters, LongRepetition, ShortRepetition
 from aigc_core.checks.safety import Safety
 from aigc_core.checks.views import language_of
@@ -33,6 +35,8 @@ CHECK_FAILED = "check failed"
 CHECKS: Mapping[str, tuple[type, type[Strict]]] = MappingProxyType(
     {
         "Q-F2": (Numbers, NumberParameters),
+        "Q-F4": (RegulatedWords, NoParameters),
+        "Q-C": (Claims, ClaimParameters),
         "Q-L1": (LongRepetition, NoParameters),
         "Q-L1b": (ShortRepetition, NoParameters),
         "Q-L2": (Distinct, DistinctParameters),

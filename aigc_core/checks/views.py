@@ -92,6 +92,16 @@ def attributes_of(batch: pa.RecordBatch, rows: Sequence[int]) -> list[list[tuple
     return grouped
 
 
+def is_whole_word(text: str, start: int, end: int) -> bool:
+    """Whether Latin letters and digits at the edges of a place are not part of a longer word."""
+    inside = text[start], text[end - 1]
+    around = text[start - 1 : start], text[end : end + 1]
+    return not any(
+        edge.isascii() and edge.isalnum() and beside.isascii() and beside.isalnum()
+        for edge, beside in zip(inside, around, strict=True)
+    )
+
+
 def matching_rows(texts: pa.Array, pattern: str) -> list[int]:
     """Rows in which the RE2 pattern occurs; RE2 takes time linear in the text."""
     rows: list[int] = pc.indices_nonzero(pc.match_substring_regex(texts, pattern)).to_pylist()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from aigc_core.checks.base import TEXTS, Finding
 from aigc_core.checks.claims import EXCEPTION_CHARACTERS, ClaimParameters, Claims, flagged, is_ban, lexicons, load_rules
@@ -144,3 +145,61 @@ def _seconds(work: Callable[[str], object], text: str) -> float:
         work(text)
         taken.append(time.thread_time() - start)
     return min(taken)
+
+
+def judged(
+    text: str, *, attributes: dict[str, str] | None = None, locale: str = "en", **parameters: object
+) -> list[Finding]:
+    """Findings under parameters of the recipe."""
+    pairs = [{"name": name, "value": value} for name, value in (attributes or {}).items()]
+    row = {"item_id": "i", "locale": locale, "text": text, "finish_reason": "", "prompt": "", "attributes": pairs}
+    check = Claims(ClaimParameters.model_validate(parameters))
+    return list(check(pa.RecordBatch.from_pylist([row], schema=TEXTS)).findings)
+
+
+def test_a_certificate_proves_the_claim_it_names_and_no_other() -> None:
+    text = "Certified to OEKO-TEX and FSC certified."
+    assert [one.evidence for one in judged(text, attributes={"certification": "OEKO-TEX Standard 100"})] == [
+        "fsc certified"
+    ]
+    assert judged(text, attributes={"certification": "OEKO-TEX; FSC certified"}) == []
+    assert len(judged(text, attributes={"feature": "OEKO-TEX; FSC certified"})) == 1
+    assert judged(text, attributes={"feature": "OEKO-TEX; FSC certified"}, certificates=["feature"]) == []
+
+
+OWN = {
+    "id": "house-1",
+    "lang": "en",
+    "level": "ban",
+    "title": "words of the house",
+    "terms": ["luxe"],
+    "except_terms": ["luxe line"],
+}
+
+
+def test_a_rule_of_the_shop_is_judged_as_the_shipped_ones_are() -> None:
+    (found,) = judged("A Ｌuxe mug of the luxe line.", own=[OWN])
+    assert (found.severity, found.reason, found.spans) == ("block", "house-1 ban: words of the house (own)", ((2, 6),))
+    assert judged("A luxe mug.", own=[OWN], locale="zh") == []
+
+
+def test_what_a_person_lets_through_warns_and_says_who_and_why() -> None:
+    allowed = {"term": "World's Best", "by": "Ana, legal", "reason": "name of the award, file 12"}
+    (found,) = judged("Winner of World's Best.", overrides=[allowed])
+    assert found.severity == "warn"
+    assert found.reason.endswith("; let through by Ana, legal: name of the award, file 12")
+    assert {one.severity for one in judged("World's best, act now.", overrides=[allowed])} == {"warn", "quarantine"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"markets": ["mars"]},
+        {"own": [{**OWN, "level": "never"}]},
+        {"own": [{name: value for name, value in OWN.items() if name != "except_terms"}]},
+        {"overrides": [{"term": "best", "by": "A", "reason": "because"}]},
+    ],
+)
+def test_wrong_parameters_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ClaimParameters.model_validate(wrong)
