@@ -22,6 +22,7 @@ from aigc_core.checks.form import (
 )
 from aigc_core.checks.language import Language, LanguageParameters
 from aigc_core.checks.leakage import Contacts, Leakage, LeakageParameters
+from aigc_core.checks.polarity import Polarity
 from aigc_core.checks.regulated import RegulatedWords
 from aigc_core.checks.repetition import Distinct, DistinctParameters, LongRepetition, ShortRepetition
 from aigc_core.checks.safety import Safety
@@ -36,6 +37,7 @@ CHECKS: Mapping[str, tuple[type, type[Strict]]] = MappingProxyType(
     {
         "Q-F2": (Numbers, NumberParameters),
         "Q-F4": (RegulatedWords, NoParameters),
+        "Q-F7": (Polarity, NoParameters),
         "Q-C": (Claims, ClaimParameters),
         "Q-L1": (LongRepetition, NoParameters),
         "Q-L1b": (ShortRepetition, NoParameters),
