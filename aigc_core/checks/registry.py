@@ -23,6 +23,7 @@ from aigc_core.checks.form import (
 from aigc_core.checks.language import Language, LanguageParameters
 from aigc_core.checks.leakage import Contacts, Leakage, LeakageParameters
 from aigc_core.checks.polarity import Polarity
+from aigc_core.checks.privacy import PersonalData
 from aigc_core.checks.regulated import RegulatedWords
 from aigc_core.checks.repetition import Distinct, DistinctParameters, LongRepetition, ShortRepetition
 from aigc_core.checks.safety import Safety
@@ -50,6 +51,7 @@ CHECKS: Mapping[str, tuple[type, type[Strict]]] = MappingProxyType(
         "Q-L10": (Markup, NoParameters),
         "Q-L11": (Contacts, NoParameters),
         "Q-L13": (FormulaStart, NoParameters),
+        "P-1": (PersonalData, NoParameters),
         "S-1": (Safety, NoParameters),
     }
 )
