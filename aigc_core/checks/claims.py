@@ -96,7 +96,7 @@ class ClaimParameters(Strict):
     markets: tuple[Market, ...] = ("cn", "eu", "us")
     """Whose law a text is read by."""
     certificates: tuple[str, ...] = Field(("certification",), max_length=20)
-    """Attributes whose values name certificates: what stands in one word for word needs no other document."""
+    """Attributes whose values name certificates: what names one, or stands in one, needs no other document."""
     own: tuple[OwnRule, ...] = Field((), max_length=200)
     overrides: tuple[Override, ...] = Field((), max_length=1000)
 
@@ -235,22 +235,30 @@ class Claims(ParameterCheck[ClaimParameters]):
             found += self._findings(row, batch.column("text")[row].as_py(), claimed[row], self._proof(pairs))
         return CheckResult(findings=found)
 
-    def _proof(self, pairs: Sequence[tuple[str, str]]) -> str | None:
-        """What is certified, normalised; None where a document stands for the whole item."""
+    def _proof(self, pairs: Sequence[tuple[str, str]]) -> tuple[str, ...] | None:
+        """The certificates, normalised; None where a document stands for the whole item."""
         if any(name == EVIDENCE and value.strip() for name, value in pairs):
             return None
-        return "\n".join(view_of(value).text for name, value in pairs if name in self.parameters.certificates)
+        named = (view_of(value).text.strip() for name, value in pairs if name in self.parameters.certificates)
+        return tuple(value for value in named if len(value) > 1)
 
-    def _findings(self, row: int, text: str, claims: Sequence[Claim], proof: str | None) -> Iterator[Finding]:
+    def _findings(
+        self, row: int, text: str, claims: Sequence[Claim], proof: tuple[str, ...] | None
+    ) -> Iterator[Finding]:
         view = view_of(text)
         held: dict[tuple[Rule, Override | None], list[Claim]] = {}
         for claim in claims:
             said = view.text[claim.start : claim.end]
-            if claim.rule.level == "evidence" and (proof is None or said in proof):
+            if claim.rule.level == "evidence" and (proof is None or _is_proved(said, proof)):
                 continue
             held.setdefault((claim.rule, self._overrides.get(said)), []).append(claim)
         for (rule, override), places in held.items():
             yield _finding(row, view, rule, override, places)
+
+
+def _is_proved(said: str, proof: Sequence[str]) -> bool:
+    """Whether a certificate names what is said, or what is said names the certificate: FSC, FSC certified."""
+    return any(said in value or value in said for value in proof)
 
 
 def _finding(row: int, view: View, rule: Rule, override: Override | None, places: Sequence[Claim]) -> Finding:
