@@ -25,9 +25,11 @@ MOST_WORDS = 4
 ENGLISH_BEFORE = re.compile(
     r"(?:\b(?:no|without|free of|free from|lacks?|non|never|not)|n't)[\s-]+(?:an?\s+|any\s+|the\s+)?$"
 )
-ENGLISH_AFTER = re.compile(r"s?[- ]free\b")
+ENGLISH_AFTER = re.compile(r"s?(?:[- ]free\b|\s*[:=]?\s*(?:no|not|none|false)\b)")
+"""Behind a thing: lid-free; and as a list of facts says it, lid: no."""
 ENGLISH_ENDS = re.compile(r"s?\s*(?:$|[.,;:!?)]|\b(?:and|or|but|for|with|to|in|on|at|is|are)\b)")
 CHINESE_BEFORE = re.compile(r"(?:不含|不带|没有|无|未|(?<!避)免|零)(?:任何)?$")
+CHINESE_AFTER = re.compile(r"\s*[:：]?\s*(?:无|否|没有|不)")
 CHINESE_ENDS = re.compile(r"\W|$")
 SCOPE = 16
 """Characters before a thing in which its denial stands."""
@@ -107,7 +109,9 @@ def _contradicts(text: str, place: tuple[int, int], thing: Thing) -> bool:
     if not thing.words.isascii():
         negated = CHINESE_BEFORE.search(before) is not None
         # As below: 没有衬衫的严肃 denies a severity, no shirt.
-        return negated and CHINESE_ENDS.match(after) is not None if thing.affirmed else not negated
+        if thing.affirmed:
+            return negated and CHINESE_ENDS.match(after) is not None
+        return not negated and CHINESE_AFTER.match(after) is None
     freed = ENGLISH_AFTER.match(after) is not None
     negated = freed or ENGLISH_BEFORE.search(before) is not None
     if thing.affirmed:
