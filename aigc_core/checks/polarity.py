@@ -25,13 +25,16 @@ MOST_WORDS = 4
 ENGLISH_BEFORE = re.compile(
     r"(?:\b(?:no|without|free of|free from|lacks?|non|never|not)|n't)[\s-]+(?:an?\s+|any\s+|the\s+)?$"
 )
-ENGLISH_AFTER = re.compile(r"s?(?:[- ]free\b|\s*[:=]?\s*(?:no|not|none|false)\b)")
-"""Behind a thing: lid-free; and as a list of facts says it, lid: no."""
+ENGLISH_FREE = re.compile(r"s?[- ]free\b")
+ENGLISH_SOMEWHERE = re.compile(r"(?:\b(?:no|not|non|none|without|never|lacks?|free of|free from)\b|n't)[^.;!?]*$")
+"""Before a thing, in its sentence: not considered to be family friendly."""
+ENGLISH_LISTED = re.compile(r"s?\s*[:=]?\s*(?:no|not|none|false)\b")
+"""Behind a thing, as a list of facts says it: lid: no."""
 ENGLISH_ENDS = re.compile(r"s?\s*(?:$|[.,;:!?)]|\b(?:and|or|but|for|with|to|in|on|at|is|are)\b)")
 CHINESE_BEFORE = re.compile(r"(?:不含|不带|没有|无|未|(?<!避)免|零)(?:任何)?$")
 CHINESE_AFTER = re.compile(r"\s*[:：]?\s*(?:无|否|没有|不)")
 CHINESE_ENDS = re.compile(r"\W|$")
-SCOPE = 16
+SCOPE = 40
 """Characters before a thing in which its denial stands."""
 
 
@@ -112,12 +115,11 @@ def _contradicts(text: str, place: tuple[int, int], thing: Thing) -> bool:
         if thing.affirmed:
             return negated and CHINESE_ENDS.match(after) is not None
         return not negated and CHINESE_AFTER.match(after) is None
-    freed = ENGLISH_AFTER.match(after) is not None
-    negated = freed or ENGLISH_BEFORE.search(before) is not None
+    freed = ENGLISH_FREE.match(after) is not None
     if thing.affirmed:
         # "No leather smell" denies a smell: the thing itself must end there.
-        return negated and (freed or ENGLISH_ENDS.match(after) is not None)
-    return not negated
+        return freed or (ENGLISH_BEFORE.search(before) is not None and ENGLISH_ENDS.match(after) is not None)
+    return not (freed or ENGLISH_SOMEWHERE.search(before) or ENGLISH_LISTED.match(after))
 
 
 def _denying_rows(batch: pa.RecordBatch) -> list[int]:

@@ -50,6 +50,8 @@ def test_a_contradiction_blocks(text: str, attributes: dict[str, str]) -> None:
         ("无与伦比的棉质外套。", {"材质": "棉质"}),
         ("A neat jacket.", {"hood": "no", "zip": "yes"}),
         ("Family friendly: no, area: riverside.", {"family friendly": "no"}),
+        ("It is not considered to be family friendly.", {"family friendly": "no"}),
+        ("A pub not suitable for families.", {"type": "pub"}),
         ("Family friendly no, riverside.", {"family_friendly": "no"}),
         ("帽子：无，面料：棉。", {"帽子": "无"}),
         ("没有衬衫那种严肃的感觉。", {"类型": "衬衫"}),
