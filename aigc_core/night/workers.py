@@ -81,8 +81,10 @@ class Crew:
         """
         self._tally = Tally(shards, self._folder)
         self.meter.begin(shards)
-        missing = [shard for shard in shards if not is_done(shard, self._folder, self._rules)]
-        together = missing and self._count and (self._pool or not self._fits_at_once(missing))
+        # Asked only where workers may write: every answer hashes two files.
+        asked = shards if self._count else ()
+        missing = [shard for shard in asked if not is_done(shard, self._folder, self._rules)]
+        together = missing and (self._pool or not self._fits_at_once(missing))
         self._gained_at = time.monotonic()
         for shard in shards:
             while together and not is_done(shard, self._folder, self._rules):
@@ -103,14 +105,14 @@ class Crew:
 
     def _tend(self) -> None:
         pool, now = self._pool or self._opened(), time.monotonic()
-        if now - self._asked_at > pool.seconds_between_looks:
+        if self._working and now - self._asked_at > pool.seconds_between_looks:
             self._asked_at = now
             for worker, ended in pool.ended(self._working).items():
                 self._working.remove(worker)
                 self._part_with(worker, ended)
         wanted = min(self._count, self._tally.unwritten)
         if len(self._working) < wanted and self._elsewhere:
-            self._tell(f"{wanted} workers asked for: {self._generation.fan_out}")
+            self._tell(f"asked for workers ({self._generation.fan_out}): {wanted}")
         while len(self._working) < wanted:
             self._working.append(pool.start(self._task, of=self._count))
         if now - self._counted_at > COUNT:

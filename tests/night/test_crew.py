@@ -75,7 +75,7 @@ def test_lost_workers_are_replaced(shop: Shop, caplog: pytest.LogCaptureFixture)
     with caplog.at_level("INFO", "aigc_core.progress"):
         assert tuple(crew.written(shards)) == shards
     notes = [record.__dict__["progress"].note for record in caplog.records]
-    assert notes.count("2 workers asked for: prefect") >= 1
+    assert notes.count("asked for workers (prefect): 2") >= 1
     assert sum("was lost, another one goes on; it said: gone" in note for note in notes) == 3
 
 
